@@ -1,0 +1,3 @@
+//! The `voip` command.
+
+fn main() {}
