@@ -392,3 +392,66 @@ impl fmt::Debug for Context {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RTCP: [u8; 8] = [0x80, 201, 0, 1, 0, 0, 0, 1];
+    const PROFILE: Profile = Profile::AesCm128HmacSha1_80;
+
+    fn context(lifetime: u64) -> Context {
+        let key = MasterKey::new(PROFILE, &[3; 30]).unwrap().with_lifetime(lifetime);
+        Context::new(PROFILE, &key).unwrap()
+    }
+
+    fn rtp(sequence: u16) -> Vec<u8> {
+        let [high, low] = sequence.to_be_bytes();
+        vec![0x80, 0, high, low, 0, 0, 0, 0, 0, 0, 0, 1, 0xaa]
+    }
+
+    // rfc: 3711 §9.2 — no packet after the last index of RTP and of RTCP
+    #[test]
+    fn the_last_index_is_used_and_then_the_key_has_expired() {
+        let mut context = context(u64::MAX);
+        context.protect_rtp(&mut rtp(0xfffe)).unwrap();
+        context.streams.get_mut(&1).unwrap().rtp.mark((1 << 48) - 2);
+        context.protect_rtp(&mut rtp(0xffff)).unwrap();
+        assert_eq!(context.rollover_counter(1), Some(u32::MAX));
+        assert_eq!(context.protect_rtp(&mut rtp(0)), Err(ProtectError::KeyExpired));
+        context.protect_rtcp(&mut RTCP.to_vec()).unwrap();
+        context.streams.get_mut(&1).unwrap().next_rtcp = 0x7fff_ffff;
+        context.protect_rtcp(&mut RTCP.to_vec()).unwrap();
+        assert_eq!(context.protect_rtcp(&mut RTCP.to_vec()), Err(ProtectError::KeyExpired));
+    }
+
+    // rfc: 3711 §9.2 — at most 2^31 SRTCP packets with one key, whatever their source
+    #[test]
+    fn the_limit_of_rtcp_is_lower_than_that_of_rtp() {
+        let context = context(u64::MAX);
+        assert_eq!((context.rtp.packets_left, context.rtcp.packets_left), (1 << 48, 1 << 31));
+    }
+
+    // rfc: 4568 §6.1 — packets beyond the lifetime are neither sent nor accepted
+    #[test]
+    fn a_short_lifetime_ends_sending_and_receiving_but_refused_packets_do_not_count() {
+        let (mut sender, mut receiver, mut limited) = (context(99), context(2), context(2));
+        for sequence in 0..2 {
+            let mut packet = rtp(sequence);
+            sender.protect_rtp(&mut packet).unwrap();
+            receiver.unprotect_rtp(&mut packet.clone()).unwrap();
+            assert_eq!(
+                receiver.unprotect_rtp(&mut packet),
+                Err(match sequence {
+                    0 => UnprotectError::Replayed,
+                    _ => UnprotectError::KeyExpired,
+                })
+            );
+            limited.protect_rtp(&mut rtp(sequence)).unwrap();
+        }
+        assert_eq!(limited.protect_rtp(&mut rtp(2)), Err(ProtectError::KeyExpired));
+        let mut packet = rtp(2);
+        sender.protect_rtp(&mut packet).unwrap();
+        assert_eq!(receiver.unprotect_rtp(&mut packet), Err(UnprotectError::KeyExpired));
+    }
+}
