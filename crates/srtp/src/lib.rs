@@ -41,3 +41,7 @@ pub use error::{KeyError, ProtectError, UnprotectError};
 pub use key::MasterKey;
 pub use profile::Profile;
 pub use sdes::SdesError;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
