@@ -1,0 +1,147 @@
+//! [`RequestBuilder`] and [`ResponseBuilder`].
+
+use bytes::Bytes;
+
+use crate::{
+    CSeq, HeaderError, HeaderName, MaxForwards, Method, Request, Response, StatusCode, To, TypedHeader, Uri,
+    headers::own,
+};
+
+/// Builds a request; from [`Request::builder`].
+#[derive(Clone, Debug)]
+pub struct RequestBuilder(Request);
+
+impl Request {
+    /// A new request. Via is added by the transaction layer.
+    #[must_use]
+    pub fn builder(method: Method, uri: &Uri) -> RequestBuilder {
+        RequestBuilder(Self::new(method, uri))
+    }
+}
+
+impl RequestBuilder {
+    /// Adds a header.
+    #[must_use]
+    pub fn header<H: TypedHeader>(mut self, header: &H) -> Self {
+        self.0.headers_mut().push(header);
+        self
+    }
+
+    /// Adds a line with any name and value.
+    ///
+    /// # Errors
+    /// [`HeaderError::Injection`] when the value holds CR, LF or NUL.
+    pub fn raw_header(mut self, name: HeaderName, value: impl AsRef<[u8]>) -> Result<Self, HeaderError> {
+        self.0.headers_mut().push_raw(name, value)?;
+        Ok(self)
+    }
+
+    /// Sets the body with its Content-Type.
+    #[must_use]
+    pub fn body(mut self, content_type: &str, body: impl Into<Bytes>) -> Self {
+        self.0.set_body(content_type, body);
+        self
+    }
+
+    /// The request, with `Max-Forwards: 70` if none was set, and the right Content-Length.
+    #[must_use]
+    pub fn build(mut self) -> Request {
+        if !self.0.headers().contains(HeaderName::MAX_FORWARDS) {
+            self.0.headers_mut().push_front(&MaxForwards(70));
+        }
+        finish_length(self.0.headers_mut(), 0);
+        self.0
+    }
+}
+
+/// Adds `Content-Length` when no body has set it.
+fn finish_length(headers: &mut crate::Headers, length: u32) {
+    if !headers.contains(HeaderName::CONTENT_LENGTH) {
+        headers.push(&crate::ContentLength(length));
+    }
+}
+
+/// Builds a response; from [`Response::answer`].
+#[derive(Clone, Debug)]
+pub struct ResponseBuilder(Response);
+
+impl Response {
+    /// An answer to `request`: copies Via, From, To, Call-ID and CSeq, and Timestamp into a 100
+    /// ([RFC 3261 §8.2.6]).
+    ///
+    /// [RFC 3261 §8.2.6]: https://www.rfc-editor.org/rfc/rfc3261#section-8.2.6
+    #[must_use]
+    pub fn answer(request: &Request, status: StatusCode) -> ResponseBuilder {
+        let mut response = Self::new(status);
+        let headers = response.headers_mut();
+        for name in [HeaderName::VIA, HeaderName::FROM, HeaderName::TO, HeaderName::CALL_ID, CSeq::NAME] {
+            headers.copy_from(request.headers(), &name);
+        }
+        if status == StatusCode::TRYING {
+            headers.copy_from(request.headers(), &HeaderName::TIMESTAMP);
+        }
+        ResponseBuilder(response)
+    }
+}
+
+impl ResponseBuilder {
+    /// Adds a tag to To, if it has none.
+    #[must_use]
+    pub fn to_tag(mut self, tag: &str) -> Self {
+        if let Ok(Some(to)) = self.0.headers().get::<To>()
+            && to.tag().is_none()
+        {
+            let value = self.0.headers().raw(HeaderName::TO).unwrap_or_default();
+            let tag = crate::headers::clean(tag.into());
+            let tagged = [value, b";tag=", tag.as_bytes()].concat();
+            self.0.headers_mut().replace_all(own(HeaderName::TO, tagged.into()));
+        }
+        self
+    }
+
+    /// Sets the reason phrase.
+    #[must_use]
+    pub fn reason(mut self, reason: &str) -> Self {
+        self.0.set_reason(reason);
+        self
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header<H: TypedHeader>(mut self, header: &H) -> Self {
+        self.0.headers_mut().push(header);
+        self
+    }
+
+    /// Adds a line with any name and value.
+    ///
+    /// # Errors
+    /// [`HeaderError::Injection`] when the value holds CR, LF or NUL.
+    pub fn raw_header(mut self, name: HeaderName, value: impl AsRef<[u8]>) -> Result<Self, HeaderError> {
+        self.0.headers_mut().push_raw(name, value)?;
+        Ok(self)
+    }
+
+    /// Copies the Record-Route lines of `request`, as a response that makes a dialog must ([RFC 3261 §12.1.1]).
+    ///
+    /// [RFC 3261 §12.1.1]: https://www.rfc-editor.org/rfc/rfc3261#section-12.1.1
+    #[must_use]
+    pub fn record_route(mut self, request: &Request) -> Self {
+        self.0.headers_mut().copy_from(request.headers(), &HeaderName::RECORD_ROUTE);
+        self
+    }
+
+    /// Sets the body with its Content-Type.
+    #[must_use]
+    pub fn body(mut self, content_type: &str, body: impl Into<Bytes>) -> Self {
+        self.0.set_body(content_type, body);
+        self
+    }
+
+    /// The response, with the right Content-Length.
+    #[must_use]
+    pub fn build(mut self) -> Response {
+        finish_length(self.0.headers_mut(), 0);
+        self.0
+    }
+}

@@ -1,0 +1,375 @@
+//! [`Headers`]: the ordered multimap of header fields.
+
+use alloc::{string::ToString, vec::Vec};
+use core::{borrow::Borrow, fmt, marker::PhantomData};
+
+use bytes::Bytes;
+
+use crate::{Cursor, Form, HeaderError, HeaderName, TypedHeader, Unexpected, span::Span};
+
+/// The header fields of a message, in order.
+///
+/// A field that came off the wire is a span of the message's buffer and is written out byte for byte; one that was
+/// set here has bytes of its own. Values are read as a type when asked for, not before.
+#[derive(Clone, Default)]
+pub struct Headers {
+    pub(crate) buffer: Bytes,
+    pub(crate) fields: Vec<Field>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Field {
+    pub(crate) name: HeaderName,
+    pub(crate) content: Content,
+}
+
+#[derive(Clone)]
+pub(crate) enum Content {
+    /// As it came: the whole line without its end, and the value in it.
+    Received { line: Span, value: Span },
+    /// Set here.
+    Own(Bytes),
+}
+
+impl Headers {
+    /// No header fields.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The first value of `H`; over all lines if `H` is a list.
+    ///
+    /// # Errors
+    /// [`HeaderError::Malformed`] when the value does not follow its grammar.
+    pub fn get<H: TypedHeader>(&self) -> Result<Option<H>, HeaderError> {
+        let mut values = self.all::<H>();
+        let Some(first) = values.next() else { return Ok(None) };
+        let mut first = first?;
+        if H::FORM == Form::List {
+            for more in values {
+                first.extend(more?);
+            }
+        }
+        Ok(Some(first))
+    }
+
+    /// The first value of `H`, which must be there.
+    ///
+    /// # Errors
+    /// [`HeaderError::Missing`] when there is none, [`HeaderError::Malformed`] when it does not follow its grammar.
+    pub fn require<H: TypedHeader>(&self) -> Result<H, HeaderError> {
+        self.get()?.ok_or(HeaderError::Missing(H::NAME))
+    }
+
+    /// All values of `H`, across lines and commas; for a [`Form::List`], one list a line.
+    ///
+    /// A malformed value gives one error and ends its line; the next line is read.
+    #[must_use]
+    pub fn all<H: TypedHeader>(&self) -> All<'_, H> {
+        All { headers: self, next_field: 0, line: None, header: PhantomData }
+    }
+
+    /// The values on one line.
+    pub(crate) fn all_of_line<'a, H: TypedHeader>(&'a self, field: &'a Field) -> All<'a, H> {
+        let line = Some((field, self.source(field), 0));
+        All { headers: self, next_field: self.fields.len(), line, header: PhantomData }
+    }
+
+    /// Adds a header at the end.
+    ///
+    /// CR, LF and NUL in a text of `header` are written as spaces, so that it cannot forge further headers.
+    pub fn push<H: TypedHeader>(&mut self, header: &H) {
+        self.fields.push(own(H::NAME, wire(header)));
+    }
+
+    /// Adds a header before the first of its name; else at the top if it is a Via, else behind the Vias.
+    pub fn push_front<H: TypedHeader>(&mut self, header: &H) {
+        let at = self.position(&H::NAME).unwrap_or_else(|| {
+            if H::NAME == HeaderName::VIA {
+                return 0;
+            }
+            self.fields.iter().rposition(|field| field.name == HeaderName::VIA).map_or(0, |last| last + 1)
+        });
+        self.fields.insert(at, own(H::NAME, wire(header)));
+    }
+
+    /// Puts a header in the place of all lines of its name, or at the end.
+    pub fn replace<H: TypedHeader>(&mut self, header: &H) {
+        self.replace_all(own(H::NAME, wire(header)));
+    }
+
+    pub(crate) fn replace_all(&mut self, new: Field) {
+        match self.position(&new.name) {
+            None => self.fields.push(new),
+            Some(at) => {
+                let mut index = 0;
+                self.fields.retain(|field| {
+                    index += 1;
+                    index <= at + 1 || field.name != new.name
+                });
+                if let Some(field) = self.fields.get_mut(at) {
+                    *field = new;
+                }
+            }
+        }
+    }
+
+    /// Puts a header in the place of the top-most value of its name, even within a comma list; else at the end.
+    pub fn replace_front<H: TypedHeader>(&mut self, header: &H) {
+        let value = wire(header);
+        let Some(at) = self.position(&H::NAME) else { return self.push(header) };
+        let source = self.fields.get(at).map(|field| self.source(field)).unwrap_or_default();
+        let rest = if H::FORM == Form::Element { rest_after_first::<H>(&source) } else { None };
+        let joined = match rest {
+            Some(rest) => [&value, &b", "[..], &rest].concat().into(),
+            None => value,
+        };
+        if let Some(field) = self.fields.get_mut(at) {
+            *field = own(H::NAME, joined);
+        }
+    }
+
+    /// Takes the top-most value of `H` off, even out of a comma list.
+    ///
+    /// # Errors
+    /// [`HeaderError::Malformed`] when the value does not follow its grammar; nothing is taken then.
+    pub fn pop_front<H: TypedHeader>(&mut self) -> Result<Option<H>, HeaderError> {
+        let Some(at) = self.position(&H::NAME) else { return Ok(None) };
+        let Some(first) = self.all::<H>().next().transpose()? else { return Ok(None) };
+        let source = self.fields.get(at).map(|field| self.source(field)).unwrap_or_default();
+        let rest = if H::FORM == Form::Element { rest_after_first::<H>(&source) } else { None };
+        match (rest, self.fields.get_mut(at)) {
+            (Some(rest), Some(field)) => *field = own(H::NAME, rest),
+            _ => drop(self.fields.remove(at)),
+        }
+        Ok(Some(first))
+    }
+
+    /// Takes all lines of `name` away; says whether there was one.
+    pub fn remove(&mut self, name: impl Borrow<HeaderName>) -> bool {
+        let before = self.fields.len();
+        self.fields.retain(|field| field.name != *name.borrow());
+        self.fields.len() != before
+    }
+
+    /// The first value of `name` as it stands, line folds included.
+    #[must_use]
+    pub fn raw(&self, name: impl Borrow<HeaderName>) -> Option<&[u8]> {
+        self.fields.iter().find(|field| field.name == *name.borrow()).map(|field| self.value(field))
+    }
+
+    /// The values of all lines of `name`, as they stand.
+    pub fn raw_all(&self, name: impl Borrow<HeaderName>) -> impl Iterator<Item = &[u8]> {
+        self.fields.iter().filter(move |field| field.name == *name.borrow()).map(|field| self.value(field))
+    }
+
+    /// Adds a line with any name and value at the end.
+    ///
+    /// # Errors
+    /// [`HeaderError::Injection`] when the value holds CR, LF or NUL.
+    pub fn push_raw(&mut self, name: HeaderName, value: impl AsRef<[u8]>) -> Result<(), HeaderError> {
+        let value = value.as_ref();
+        if let Some(at) = value.iter().position(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+            return Err(HeaderError::Injection { name, at });
+        }
+        self.fields.push(own(name, Bytes::copy_from_slice(value.trim_ascii())));
+        Ok(())
+    }
+
+    /// Whether there is a line of `name`.
+    #[must_use]
+    pub fn contains(&self, name: impl Borrow<HeaderName>) -> bool {
+        self.position(name.borrow()).is_some()
+    }
+
+    /// Names and values of all lines, in order; values as they stand, line folds included.
+    pub fn iter(&self) -> impl Iterator<Item = (&HeaderName, &[u8])> {
+        self.fields.iter().map(|field| (&field.name, self.value(field)))
+    }
+
+    /// Number of lines.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    fn position(&self, name: &HeaderName) -> Option<usize> {
+        self.fields.iter().position(|field| field.name == *name)
+    }
+
+    pub(crate) fn value<'a>(&'a self, field: &'a Field) -> &'a [u8] {
+        match &field.content {
+            Content::Received { value, .. } => value.of(&self.buffer),
+            Content::Own(value) => value,
+        }
+    }
+
+    /// The value as it stands, sharing the buffer.
+    pub(crate) fn shared(&self, field: &Field) -> Bytes {
+        match &field.content {
+            Content::Received { value, .. } if value.range().end <= self.buffer.len() => {
+                self.buffer.slice(value.range())
+            }
+            Content::Received { .. } => Bytes::new(),
+            Content::Own(value) => value.clone(),
+        }
+    }
+
+    /// The value with each line fold as one space ([RFC 3261 §7.3.1]).
+    fn source(&self, field: &Field) -> Bytes {
+        if memchr::memchr(b'\n', self.value(field)).is_none() {
+            return self.shared(field);
+        }
+        unfold(self.value(field)).into()
+    }
+
+    /// Copies all lines of `name` from another message, sharing its buffer.
+    pub(crate) fn copy_from(&mut self, other: &Self, name: &HeaderName) {
+        for field in other.fields.iter().filter(|field| field.name == *name) {
+            self.fields.push(own(name.clone(), other.shared(field)));
+        }
+    }
+
+    pub(crate) fn malformed<H: TypedHeader>(&self, field: &Field, error: Unexpected) -> HeaderError {
+        let at = folded_offset(self.value(field), error.at);
+        HeaderError::Malformed { name: H::NAME, at, expected: error.expected }
+    }
+}
+
+/// What follows the first element and its comma; `None` at the end or when the first element is malformed.
+fn rest_after_first<H: TypedHeader>(source: &Bytes) -> Option<Bytes> {
+    let mut cursor = Cursor::new(source);
+    H::parse(&mut cursor).ok()?;
+    (cursor.eat_spaced(b',') && !cursor.is_at_end()).then(|| source.slice(cursor.at()..))
+}
+
+pub(crate) fn own(name: HeaderName, value: Bytes) -> Field {
+    Field { name, content: Content::Own(value) }
+}
+
+/// The wire text of a header, without the bytes that could end its line.
+fn wire<H: TypedHeader>(header: &H) -> Bytes {
+    clean(header.to_string()).into()
+}
+
+/// `text` with CR, LF and NUL as spaces.
+pub(crate) fn clean(text: alloc::string::String) -> alloc::string::String {
+    if text.bytes().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+        return text.replace(['\r', '\n', '\0'], " ");
+    }
+    text
+}
+
+/// Walks a folded value: calls `each` with the offset and byte of what remains, a fold being one space.
+fn walk_folds(value: &[u8], mut each: impl FnMut(usize, u8)) {
+    let mut at = 0;
+    while let Some(rest) = value.get(at..).filter(|rest| !rest.is_empty()) {
+        let blank = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).count();
+        let space = rest.get(..blank).unwrap_or_default();
+        if memchr::memchr(b'\n', space).is_some() {
+            each(at, b' ');
+            at += blank;
+        } else {
+            let plain = blank.max(1);
+            for (offset, &byte) in rest.iter().take(plain).enumerate() {
+                each(at + offset, byte);
+            }
+            at += plain;
+        }
+    }
+}
+
+fn unfold(value: &[u8]) -> Vec<u8> {
+    let mut unfolded = Vec::with_capacity(value.len());
+    walk_folds(value, |_, byte| unfolded.push(byte));
+    unfolded
+}
+
+/// Where byte `at` of the unfolded value stands in the folded one.
+fn folded_offset(value: &[u8], at: usize) -> usize {
+    let (mut index, mut found) = (0, value.len());
+    walk_folds(value, |offset, _| {
+        if index == at {
+            found = offset;
+        }
+        index += 1;
+    });
+    found
+}
+
+/// All values of one header; from [`Headers::all`].
+#[derive(Debug)]
+pub struct All<'a, H> {
+    headers: &'a Headers,
+    next_field: usize,
+    line: Option<(&'a Field, Bytes, usize)>,
+    header: PhantomData<H>,
+}
+
+impl<H: TypedHeader> Iterator for All<'_, H> {
+    type Item = Result<H, HeaderError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (field, source, at) = match self.line.take() {
+            Some(line) => line,
+            None => loop {
+                let field = self.headers.fields.get(self.next_field)?;
+                self.next_field += 1;
+                if field.name == H::NAME {
+                    break (field, self.headers.source(field), 0);
+                }
+            },
+        };
+        let mut cursor = Cursor::new(&source);
+        cursor.seek(at);
+        let value = match H::parse(&mut cursor) {
+            Ok(value) => value,
+            Err(error) => return Some(Err(self.headers.malformed::<H>(field, error))),
+        };
+        if H::FORM == Form::Element && cursor.eat_spaced(b',') {
+            let at = cursor.at();
+            self.line = Some((field, source, at));
+            return Some(Ok(value));
+        }
+        cursor.skip_space();
+        if !cursor.is_at_end() {
+            let expected =
+                if H::FORM == Form::Single { "the end of the value" } else { "a comma or the end" };
+            return Some(Err(self.headers.malformed::<H>(field, cursor.unexpected(expected))));
+        }
+        Some(Ok(value))
+    }
+}
+
+impl fmt::Debug for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.name.fmt(f)
+    }
+}
+
+impl fmt::Debug for Headers {
+    /// Names and values; credentials are left out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.iter().map(|(name, value)| {
+            let secret = *name == HeaderName::AUTHORIZATION || *name == HeaderName::PROXY_AUTHORIZATION;
+            (name, if secret { "****".into() } else { alloc::string::String::from_utf8_lossy(value) })
+        });
+        f.debug_map().entries(shown).finish()
+    }
+}
+
+impl PartialEq for Headers {
+    /// Same names and values in the same order.
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Headers {}

@@ -1,0 +1,280 @@
+//! [`Params`]: ordered `;name=value` parameters.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::{
+    Text,
+    grammar::{self, Cursor, Unexpected},
+};
+
+/// One parameter: a name and perhaps a value.
+#[derive(Clone, Debug)]
+pub struct Param {
+    /// The name; compared without regard to case.
+    pub name: Text,
+    /// The value, without quotes and escapes; `None` for a flag as `lr`.
+    pub value: Option<Text>,
+    quoted: bool,
+}
+
+impl Param {
+    /// A parameter whose value is written in quotes only if its bytes need them.
+    #[must_use]
+    pub fn new(name: impl Into<Text>, value: Option<Text>) -> Self {
+        Self { name: name.into(), value, quoted: false }
+    }
+
+    /// A parameter whose value is always written in quotes.
+    #[must_use]
+    pub fn quoted(name: impl Into<Text>, value: impl Into<Text>) -> Self {
+        Self { name: name.into(), value: Some(value.into()), quoted: true }
+    }
+
+    /// Whether the value stood in quotes, or is to be written so.
+    #[must_use]
+    pub fn is_quoted(&self) -> bool {
+        self.quoted
+    }
+
+    /// Reads `name [= value]` of a header parameter.
+    pub(crate) fn read(cursor: &mut Cursor<'_>) -> Result<Self, Unexpected> {
+        let name = cursor.token("a parameter name")?;
+        if !cursor.eat_spaced(b'=') {
+            return Ok(Self::new(name, None));
+        }
+        if cursor.peek() == Some(b'"') {
+            return Ok(Self::quoted(name, cursor.quoted()?));
+        }
+        Ok(Self::new(name, Some(cursor.text_of(grammar::VALUE, "a parameter value")?)))
+    }
+
+    fn detach(&self) -> Self {
+        Self { name: self.name.detach(), value: self.value.as_ref().map(Text::detach), quoted: self.quoted }
+    }
+}
+
+impl PartialEq for Param {
+    fn eq(&self, other: &Self) -> bool {
+        self.name.eq_ignore_ascii_case(&other.name) && self.value == other.value
+    }
+}
+
+impl Eq for Param {}
+
+impl fmt::Display for Param {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        let Some(value) = &self.value else { return Ok(()) };
+        f.write_str("=")?;
+        if self.quoted || !grammar::all(value.as_bytes(), grammar::VALUE) {
+            grammar::write_quoted(f, value)
+        } else {
+            f.write_str(value)
+        }
+    }
+}
+
+/// Parameters in the order they came, each name once.
+///
+/// Where a peer repeats a name, [`Params::get`] sees the first.
+#[derive(Clone, Default)]
+pub struct Params(Vec<Param>);
+
+impl Params {
+    /// No parameters.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// The value of `name`: `None` when absent, `Some(None)` when it stands without a value.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Option<&str>> {
+        self.param(name).map(|param| param.value.as_deref())
+    }
+
+    /// The value of `name`, if it has one.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.get(name).flatten()
+    }
+
+    /// The value of `name`, if it has one, as shared text.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&Text> {
+        self.param(name)?.value.as_ref()
+    }
+
+    /// The parameter called `name`.
+    #[must_use]
+    pub fn param(&self, name: &str) -> Option<&Param> {
+        self.0.iter().find(|param| param.name.eq_ignore_ascii_case(name))
+    }
+
+    /// Whether `name` is there, with or without a value.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.param(name).is_some()
+    }
+
+    /// Gives `name` a value, where it stands or at the end.
+    pub fn set(&mut self, name: &str, value: impl Into<Text>) {
+        self.put(Param::new(name, Some(value.into())));
+    }
+
+    /// Gives `name` a value that is always written in quotes.
+    pub fn set_quoted(&mut self, name: &str, value: impl Into<Text>) {
+        self.put(Param::quoted(name, value));
+    }
+
+    /// Adds `name` without a value, or takes its value away.
+    pub fn set_flag(&mut self, name: &str) {
+        self.put(Param::new(name, None));
+    }
+
+    /// Puts `param` where its name stands, or at the end.
+    pub fn put(&mut self, param: Param) {
+        match self.0.iter_mut().find(|known| known.name.eq_ignore_ascii_case(&param.name)) {
+            Some(known) => *known = param,
+            None => self.0.push(param),
+        }
+    }
+
+    /// Adds `param` at the end, even if the name is there.
+    pub(crate) fn append(&mut self, param: Param) {
+        self.0.push(param);
+    }
+
+    /// Takes `name` away; says whether it was there.
+    pub fn remove(&mut self, name: &str) -> bool {
+        let before = self.0.len();
+        self.0.retain(|param| !param.name.eq_ignore_ascii_case(name));
+        self.0.len() != before
+    }
+
+    /// All parameters, in order.
+    pub fn iter(&self) -> core::slice::Iter<'_, Param> {
+        self.0.iter()
+    }
+
+    /// Number of parameters.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// A copy that shares no buffer with a message.
+    #[must_use]
+    pub fn detach(&self) -> Self {
+        Self(self.0.iter().map(Param::detach).collect())
+    }
+
+    /// Reads `*(;name=value)`.
+    pub(crate) fn read(cursor: &mut Cursor<'_>) -> Result<Self, Unexpected> {
+        let mut params = Self::new();
+        while cursor.eat_spaced(b';') {
+            params.0.push(Param::read(cursor)?);
+        }
+        Ok(params)
+    }
+
+    /// Reads `name=value *(,name=value)`, as challenges and credentials have it.
+    pub(crate) fn read_comma_list(cursor: &mut Cursor<'_>) -> Result<Self, Unexpected> {
+        let mut params = Self::new();
+        loop {
+            params.0.push(Param::read(cursor)?);
+            if !cursor.eat_spaced(b',') {
+                return Ok(params);
+            }
+        }
+    }
+
+    pub(crate) fn write_comma_list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, param) in self.0.iter().enumerate() {
+            f.write_str(if index == 0 { " " } else { ", " })?;
+            write!(f, "{param}")?;
+        }
+        Ok(())
+    }
+}
+
+impl PartialEq for Params {
+    /// Order does not matter.
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().all(|param| other.param(&param.name) == Some(param))
+    }
+}
+
+impl Eq for Params {}
+
+impl fmt::Display for Params {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|param| write!(f, ";{param}"))
+    }
+}
+
+impl fmt::Debug for Params {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl<'a> IntoIterator for &'a Params {
+    type Item = &'a Param;
+    type IntoIter = core::slice::Iter<'a, Param>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl FromIterator<Param> for Params {
+    fn from_iter<I: IntoIterator<Item = Param>>(params: I) -> Self {
+        Self(params.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+    use crate::host::whole;
+
+    // rfc: 3261 §7.3.1 — parameters: white space around ; and =, quotes, flags
+    #[test]
+    fn spaces_quotes_and_flags_are_read() {
+        let params = whole(r#" ; a = 1 ;lr; b="x\"y" ;c=[::1]"#, Params::read).unwrap();
+        assert_eq!(params.get("A"), Some(Some("1")));
+        assert_eq!(params.get("lr"), Some(None));
+        assert_eq!(params.value("b"), Some("x\"y"));
+        assert_eq!(params.value("c"), Some("[::1]"));
+        assert_eq!(params.get("d"), None);
+        assert_eq!(params.to_string(), r#";a=1;lr;b="x\"y";c=[::1]"#);
+    }
+
+    #[test]
+    fn setting_keeps_the_place_and_quotes_only_what_needs_it() {
+        let mut params = whole(";rport;branch=z9hG4bK1", Params::read).unwrap();
+        params.set("RPORT", "5062");
+        params.set("text", "two words");
+        params.set_flag("lr");
+        assert_eq!(params.to_string(), ";RPORT=5062;branch=z9hG4bK1;text=\"two words\";lr");
+        assert!(params.remove("Branch"));
+        assert!(!params.remove("branch"));
+    }
+
+    #[test]
+    fn an_empty_name_or_value_is_refused() {
+        assert_eq!(whole(";;a", Params::read).unwrap_err().at, 1);
+        assert_eq!(whole(";a=", Params::read).unwrap_err().at, 3);
+        assert_eq!(whole(";a=\"x", Params::read).unwrap_err().at, 3);
+    }
+}

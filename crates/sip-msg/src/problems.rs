@@ -1,0 +1,184 @@
+//! [`Message::problems`]: everything that is wrong with a message, for people.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::{
+    CSeq, CallId, Form, From, HeaderName, Headers, Message, ParseError, StatusCode, To, TypedHeader, Via,
+    for_each_header,
+    headers::{Content, Field},
+};
+
+/// One thing that is wrong with a message.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Problem {
+    /// The header; `None` for the start line and for the framing.
+    pub header: Option<HeaderName>,
+    /// Offset into the message as it came, in bytes; its end for what is missing.
+    pub at: usize,
+    /// What should have stood there.
+    pub expected: &'static str,
+    /// What a UAS answers.
+    pub status: StatusCode,
+    /// What to fix.
+    pub hint: &'static str,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.header {
+            Some(name) => write!(f, "{name}")?,
+            None => f.write_str("message")?,
+        }
+        write!(f, ", byte {}: expected {} ({}); {}", self.at, self.expected, self.status, self.hint)
+    }
+}
+
+impl core::convert::From<&ParseError> for Problem {
+    fn from(error: &ParseError) -> Self {
+        let (header, at, expected, hint) = match *error {
+            ParseError::StartLine { at, expected } => (
+                None,
+                at,
+                expected,
+                "write METHOD, URI and SIP/2.0, or SIP/2.0, code and phrase, with single spaces",
+            ),
+            ParseError::Version { at } => (None, at, "SIP/2.0", "no other version of SIP exists"),
+            ParseError::HeaderLine { at, expected } => {
+                (None, at, expected, "write Name: value, and begin a continued line with a space")
+            }
+            ParseError::HeadEnd { at } => {
+                (None, at, "an empty line", "end each header with CRLF and the head with an empty line")
+            }
+            ParseError::ContentLength { at, expected } => (
+                Some(HeaderName::CONTENT_LENGTH),
+                at,
+                expected,
+                "write the length of the body once, in bytes",
+            ),
+            ParseError::Truncated { .. } => (
+                Some(HeaderName::CONTENT_LENGTH),
+                0,
+                "as many body bytes as Content-Length says",
+                "count the body's bytes with its CRLFs, or look where the datagram was cut",
+            ),
+            ParseError::HeadTooLarge { .. } => {
+                (None, 0, "a smaller head", "shorten the headers or raise the limit")
+            }
+            ParseError::TooManyHeaders { .. } => (None, 0, "fewer headers", "join lists or raise the limit"),
+            ParseError::BodyTooLarge { .. } => (
+                Some(HeaderName::CONTENT_LENGTH),
+                0,
+                "a smaller body",
+                "send a link instead or raise the limit",
+            ),
+        };
+        Self { header, at, expected, status: error.status(), hint }
+    }
+}
+
+impl Message {
+    /// Everything that is wrong with the message, in the order of the headers; empty when nothing is.
+    ///
+    /// Reads every header that has a type here, needed or not; [`Message::check`] tells what makes a server refuse.
+    #[must_use]
+    pub fn problems(&self) -> Vec<Problem> {
+        let headers = self.headers();
+        let mut problems = Vec::new();
+        if let Self::Request(request) = self
+            && let Err(crate::UriError::Malformed { at, expected }) = request.uri()
+        {
+            let at = request.method().as_str().len() + 1 + at;
+            problems.push(bad(None, at, expected, "escape with % what the URI's grammar does not allow"));
+        }
+        for field in &headers.fields {
+            field_problems(headers, field, &mut problems);
+        }
+        let end =
+            headers.fields.last().map_or(0, |field| offset(headers, field) + headers.value(field).len());
+        for name in [HeaderName::VIA, From::NAME, To::NAME, CallId::NAME, CSeq::NAME] {
+            if !headers.contains(&name) {
+                problems.push(bad(Some(name), end, "this header", "every request and response needs it"));
+            }
+        }
+        for name in [From::NAME, To::NAME, CallId::NAME, CSeq::NAME, HeaderName::MAX_FORWARDS] {
+            for repeated in headers.fields.iter().filter(|field| field.name == name).skip(1) {
+                let at = offset(headers, repeated);
+                problems.push(bad(Some(name.clone()), at, "this header once", "take the repeated line out"));
+            }
+        }
+        if let (Self::Request(request), Ok(cseq)) = (self, headers.require::<CSeq>())
+            && cseq.method != *request.method()
+            && let Some(field) = headers.fields.iter().find(|field| field.name == CSeq::NAME)
+        {
+            let at = offset(headers, field);
+            problems.push(bad(
+                Some(CSeq::NAME),
+                at,
+                "the method of the request",
+                "write the method of the start line",
+            ));
+        }
+        problems
+    }
+}
+
+fn bad(header: Option<HeaderName>, at: usize, expected: &'static str, hint: &'static str) -> Problem {
+    Problem { header, at, expected, status: StatusCode::BAD_REQUEST, hint }
+}
+
+/// Where the value of `field` begins.
+fn offset(headers: &Headers, field: &Field) -> usize {
+    match &field.content {
+        Content::Received { value, .. } => value.start(),
+        Content::Own(_) => {
+            let before = headers.fields.iter().take_while(|other| !core::ptr::eq(*other, field));
+            let lines: usize =
+                before.map(|other| other.name.as_str().len() + headers.value(other).len() + 4).sum();
+            lines + field.name.as_str().len() + 2
+        }
+    }
+}
+
+macro_rules! problems_of_each {
+    ($($header:ident)*) => {
+        fn field_problems(headers: &Headers, field: &Field, problems: &mut Vec<Problem>) {
+            $(
+                if field.name == <crate::$header as TypedHeader>::NAME {
+                    return problems_of::<crate::$header>(headers, field, problems);
+                }
+            )*
+        }
+    };
+}
+
+for_each_header!(problems_of_each);
+
+fn problems_of<H: TypedHeader>(headers: &Headers, field: &Field, problems: &mut Vec<Problem>) {
+    for value in headers.all_of_line::<H>(field) {
+        if let Err(crate::HeaderError::Malformed { name, at, expected }) = value {
+            let hint = hint(&name, H::FORM);
+            problems.push(bad(Some(name), offset(headers, field) + at, expected, hint));
+        }
+    }
+}
+
+fn hint(name: &HeaderName, form: Form) -> &'static str {
+    if *name == Via::NAME {
+        return "write SIP/2.0/UDP host:port;branch=z9hG4bK…";
+    }
+    if *name == From::NAME || *name == To::NAME || *name == HeaderName::CONTACT {
+        return "write \"Name\" <sip:user@host>;param=value, with quotes around anything but plain words";
+    }
+    if *name == CSeq::NAME {
+        return "write a number below 2147483648, a space and the method";
+    }
+    if *name == HeaderName::ROUTE || *name == HeaderName::RECORD_ROUTE {
+        return "write each hop as <sip:host;lr>, with commas between";
+    }
+    match form {
+        Form::Single => "write one value by the header's grammar, quoting and escaping what is special",
+        Form::Element | Form::List => "write values with one comma between, quoting those that hold commas",
+    }
+}

@@ -1,0 +1,654 @@
+//! [`Uri`]: `sip:`, `sips:`, `tel:` and, kept as they are, other schemes.
+
+use alloc::{borrow::Cow, string::String};
+use core::{fmt, str::FromStr};
+
+use bytes::Bytes;
+
+use crate::{
+    Host, HostPort, Param, Params, StatusCode, Text,
+    grammar::{self, Cursor, Unexpected},
+    host::read_port,
+};
+
+/// Why a URI could not be read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UriError {
+    /// The text does not follow the grammar.
+    #[error("URI: expected {expected} at byte {at}")]
+    Malformed {
+        /// Offset into the URI, in bytes.
+        at: usize,
+        /// What should have stood there.
+        expected: &'static str,
+    },
+}
+
+impl UriError {
+    /// What a UAS answers: 400.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        StatusCode::BAD_REQUEST
+    }
+}
+
+impl From<Unexpected> for UriError {
+    fn from(error: Unexpected) -> Self {
+        Self::Malformed { at: error.at, expected: error.expected }
+    }
+}
+
+/// The scheme of a [`Uri`].
+#[derive(Clone, Debug, Eq, PartialEq, Hash)]
+pub enum Scheme {
+    /// `sip:` ([RFC 3261 §19.1]).
+    ///
+    /// [RFC 3261 §19.1]: https://www.rfc-editor.org/rfc/rfc3261#section-19.1
+    Sip,
+    /// `sips:`: TLS on each hop.
+    Sips,
+    /// `tel:` ([RFC 3966 §3]).
+    ///
+    /// [RFC 3966 §3]: https://www.rfc-editor.org/rfc/rfc3966#section-3
+    Tel,
+    /// Any other, in lower case.
+    Other(Text),
+}
+
+impl Scheme {
+    /// The name, without the colon.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Sip => "sip",
+            Self::Sips => "sips",
+            Self::Tel => "tel",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+/// A URI as SIP uses it.
+///
+/// Parts are kept as they stand on the wire, so writing gives the bytes that were read; [`Uri::user`] and
+/// [`Uri::password`] resolve percent escapes. `==` compares the parts; what names the same resource by
+/// [RFC 3261 §19.1.4] is asked with [`Uri::equivalent`].
+///
+/// [RFC 3261 §19.1.4]: https://www.rfc-editor.org/rfc/rfc3261#section-19.1.4
+#[derive(Clone, Eq, PartialEq)]
+pub struct Uri {
+    scheme: Scheme,
+    /// `tel:` keeps its number here, an unknown scheme all that follows the colon.
+    user: Option<Text>,
+    password: Option<Text>,
+    host_port: Option<HostPort>,
+    params: Params,
+    headers: Option<Text>,
+}
+
+impl Uri {
+    /// `sip:host`.
+    #[must_use]
+    pub fn sip(host_port: impl Into<HostPort>) -> Self {
+        Self::new(Scheme::Sip, host_port.into())
+    }
+
+    /// `sips:host`.
+    #[must_use]
+    pub fn sips(host_port: impl Into<HostPort>) -> Self {
+        Self::new(Scheme::Sips, host_port.into())
+    }
+
+    fn new(scheme: Scheme, host_port: HostPort) -> Self {
+        Self {
+            scheme,
+            user: None,
+            password: None,
+            host_port: Some(host_port),
+            params: Params::new(),
+            headers: None,
+        }
+    }
+
+    /// Reads a whole URI.
+    ///
+    /// # Errors
+    /// [`UriError::Malformed`] when the text does not follow the grammar of its scheme.
+    pub fn parse(text: impl Into<Bytes>) -> Result<Self, UriError> {
+        let bytes = text.into();
+        Ok(Self::read(&mut Cursor::new(&bytes))?)
+    }
+
+    /// Reads a URI that goes up to the cursor's end.
+    pub(crate) fn read(cursor: &mut Cursor<'_>) -> Result<Self, Unexpected> {
+        let scheme = read_scheme(cursor)?;
+        match scheme {
+            Scheme::Sip | Scheme::Sips => Self::read_sip(scheme, cursor),
+            Scheme::Tel => Self::read_tel(cursor),
+            Scheme::Other(_) => Self::read_other(scheme, cursor),
+        }
+    }
+
+    fn read_sip(scheme: Scheme, cursor: &mut Cursor<'_>) -> Result<Self, Unexpected> {
+        let (mut user, mut password) = (None, None);
+        // The user part may hold ; and ?, and the host part holds no @: so the @ tells them apart.
+        if memchr::memchr(b'@', cursor.rest()).is_some() {
+            user = Some(read_escaped(cursor, grammar::USER, "a user")?);
+            if cursor.eat(b':') {
+                let start = cursor.at();
+                let text = cursor.take_while(grammar::PASSWORD);
+                check_escapes(text, start)?;
+                password = Some(cursor.text(start, cursor.at()));
+            }
+            cursor.expect(b'@', "@ after the user")?;
+        }
+        let host = Host::read(cursor)?;
+        let port = if cursor.eat(b':') { Some(read_port(cursor)?) } else { None };
+        let params = read_params(cursor)?;
+        let headers = if cursor.eat(b'?') { Some(read_headers(cursor)?) } else { None };
+        if !cursor.is_at_end() {
+            return Err(cursor.unexpected("the end of the URI"));
+        }
+        Ok(Self { scheme, user, password, host_port: Some(HostPort { host, port }), params, headers })
+    }
+
+    fn read_tel(cursor: &mut Cursor<'_>) -> Result<Self, Unexpected> {
+        const EXPECTED: &str = "a telephone number";
+        let start = cursor.at();
+        let number = {
+            let rest = cursor.rest();
+            let end = memchr::memchr(b';', rest).unwrap_or(rest.len());
+            rest.get(..end).unwrap_or_default()
+        };
+        let (prefix, digits) = match number.strip_prefix(b"+") {
+            Some(digits) => (1, digits),
+            None => (0, number),
+        };
+        let local = prefix == 0;
+        let wrong = digits.iter().position(|byte| match byte {
+            b'0'..=b'9' | b'-' | b'.' | b'(' | b')' => false,
+            b'*' | b'#' | b'A'..=b'F' | b'a'..=b'f' => !local,
+            _ => true,
+        });
+        if let Some(wrong) = wrong {
+            return Err(Unexpected { at: start + prefix + wrong, expected: EXPECTED });
+        }
+        if !digits.iter().any(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'*' | b'#')) {
+            return Err(Unexpected { at: start, expected: EXPECTED });
+        }
+        cursor.advance(number.len());
+        let user = Some(cursor.text(start, cursor.at()));
+        let params = read_params(cursor)?;
+        if !cursor.is_at_end() {
+            return Err(cursor.unexpected("the end of the URI"));
+        }
+        Ok(Self { scheme: Scheme::Tel, user, password: None, host_port: None, params, headers: None })
+    }
+
+    fn read_other(scheme: Scheme, cursor: &mut Cursor<'_>) -> Result<Self, Unexpected> {
+        let start = cursor.at();
+        let rest = cursor.rest();
+        if let Some(wrong) =
+            rest.iter().position(|&byte| byte <= b' ' || matches!(byte, b'<' | b'>' | b'"' | 127))
+        {
+            return Err(Unexpected { at: start + wrong, expected: "a URI byte" });
+        }
+        if rest.is_empty() {
+            return Err(cursor.unexpected("something after the scheme"));
+        }
+        cursor.advance(rest.len());
+        let opaque = Some(cursor.text(start, cursor.at()));
+        Ok(Self {
+            scheme,
+            user: opaque,
+            password: None,
+            host_port: None,
+            params: Params::new(),
+            headers: None,
+        })
+    }
+
+    /// The scheme.
+    #[must_use]
+    pub fn scheme(&self) -> &Scheme {
+        &self.scheme
+    }
+
+    /// Whether the scheme is `sip` or `sips`.
+    #[must_use]
+    pub fn is_sip(&self) -> bool {
+        matches!(self.scheme, Scheme::Sip | Scheme::Sips)
+    }
+
+    /// Whether the scheme is `sips`.
+    #[must_use]
+    pub fn is_sips(&self) -> bool {
+        self.scheme == Scheme::Sips
+    }
+
+    /// The user of a `sip:` or `sips:` URI or the number of a `tel:` URI, percent escapes resolved.
+    #[must_use]
+    pub fn user(&self) -> Option<Cow<'_, str>> {
+        match self.scheme {
+            Scheme::Sip | Scheme::Sips | Scheme::Tel => self.user.as_ref().map(decoded),
+            Scheme::Other(_) => None,
+        }
+    }
+
+    /// The user as it stands on the wire; for an unknown scheme all that follows the colon.
+    #[must_use]
+    pub fn raw_user(&self) -> Option<&Text> {
+        self.user.as_ref()
+    }
+
+    /// The password, percent escapes resolved. Passwords in URIs are discouraged ([RFC 3261 §19.1.1]).
+    ///
+    /// [RFC 3261 §19.1.1]: https://www.rfc-editor.org/rfc/rfc3261#section-19.1.1
+    #[must_use]
+    pub fn password(&self) -> Option<Cow<'_, str>> {
+        self.password.as_ref().map(decoded)
+    }
+
+    /// The host; `None` for `tel:` and unknown schemes.
+    #[must_use]
+    pub fn host(&self) -> Option<&Host> {
+        self.host_port.as_ref().map(|host_port| &host_port.host)
+    }
+
+    /// The port, when one is written.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        self.host_port.as_ref()?.port
+    }
+
+    /// Host and port; `None` for `tel:` and unknown schemes.
+    #[must_use]
+    pub fn host_port(&self) -> Option<&HostPort> {
+        self.host_port.as_ref()
+    }
+
+    /// The parameters, as they stand on the wire.
+    #[must_use]
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// The headers after `?`: names and values, percent escapes resolved.
+    pub fn headers(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+        self.raw_headers().map(|(name, value)| (decoded_str(name), decoded_str(value)))
+    }
+
+    fn raw_headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        let headers = self.headers.as_deref().unwrap_or_default();
+        headers
+            .split('&')
+            .filter(|header| !header.is_empty())
+            .map(|header| header.split_once('=').unwrap_or((header, "")))
+    }
+
+    /// The `transport` parameter, as written.
+    #[must_use]
+    pub fn transport_param(&self) -> Option<&str> {
+        self.params.value("transport")
+    }
+
+    /// Whether `lr` stands here: the element routes loosely ([RFC 3261 §19.1.1]).
+    ///
+    /// [RFC 3261 §19.1.1]: https://www.rfc-editor.org/rfc/rfc3261#section-19.1.1
+    #[must_use]
+    pub fn is_loose_router(&self) -> bool {
+        self.params.contains("lr")
+    }
+
+    /// The `maddr` parameter: send there instead of to the host.
+    #[must_use]
+    pub fn maddr(&self) -> Option<Host> {
+        self.params.value("maddr")?.parse().ok()
+    }
+
+    /// The same URI with another user; bytes that need it are escaped.
+    #[must_use]
+    pub fn with_user(mut self, user: &str) -> Self {
+        self.set_user(Some(user));
+        self
+    }
+
+    /// The same URI with another port, or none.
+    #[must_use]
+    pub fn with_port(mut self, port: Option<u16>) -> Self {
+        if let Some(host_port) = &mut self.host_port {
+            host_port.port = port;
+        }
+        self
+    }
+
+    /// The same URI with parameter `name` set; bytes of the value that need it are escaped.
+    #[must_use]
+    pub fn with_param(mut self, name: &str, value: Option<&str>) -> Self {
+        self.set_param(name, value);
+        self
+    }
+
+    /// The same URI with a password.
+    #[must_use]
+    pub fn with_password(mut self, password: &str) -> Self {
+        self.password = Some(grammar::escape(password, grammar::PASSWORD));
+        self
+    }
+
+    /// The same URI with one more header after `?`.
+    #[must_use]
+    pub fn with_header(mut self, name: &str, value: &str) -> Self {
+        let mut headers: String =
+            self.headers.take().map_or_else(String::new, |headers| headers.as_str().into());
+        if !headers.is_empty() {
+            headers.push('&');
+        }
+        headers.push_str(&grammar::escape(name, grammar::URI_HEADER));
+        headers.push('=');
+        headers.push_str(&grammar::escape(value, grammar::URI_HEADER));
+        self.headers = Some(headers.into());
+        self
+    }
+
+    /// Sets or removes the user of a `sip:` or `sips:` URI, or sets the number of a `tel:` URI.
+    pub fn set_user(&mut self, user: Option<&str>) {
+        self.user = user.map(|user| grammar::escape(user, grammar::USER));
+    }
+
+    /// Sets host and port.
+    pub fn set_host_port(&mut self, host_port: impl Into<HostPort>) {
+        self.host_port = Some(host_port.into());
+    }
+
+    /// Sets parameter `name`, with a value or as a flag.
+    pub fn set_param(&mut self, name: &str, value: Option<&str>) {
+        self.params.put(Param::new(
+            grammar::escape(name, grammar::URI_PARAM),
+            value.map(|value| grammar::escape(value, grammar::URI_PARAM)),
+        ));
+    }
+
+    /// Takes parameter `name` away; says whether it was there.
+    pub fn remove_param(&mut self, name: &str) -> bool {
+        self.params.remove(name)
+    }
+
+    /// Takes the headers after `?` away.
+    pub fn clear_headers(&mut self) {
+        self.headers = None;
+    }
+
+    /// A copy that shares no buffer with a message.
+    #[must_use]
+    pub fn detach(&self) -> Self {
+        Self {
+            scheme: match &self.scheme {
+                Scheme::Other(name) => Scheme::Other(name.detach()),
+                Scheme::Sip | Scheme::Sips | Scheme::Tel => self.scheme.clone(),
+            },
+            user: self.user.as_ref().map(Text::detach),
+            password: self.password.as_ref().map(Text::detach),
+            host_port: self.host_port.as_ref().map(HostPort::detach),
+            params: self.params.detach(),
+            headers: self.headers.as_ref().map(Text::detach),
+        }
+    }
+
+    /// A `tel:` URI as `sip:NUMBER@host;user=phone`; any other URI as it is ([RFC 3261 §19.1.6]).
+    ///
+    /// [RFC 3261 §19.1.6]: https://www.rfc-editor.org/rfc/rfc3261#section-19.1.6
+    #[must_use]
+    pub fn tel_to_sip(&self, host_port: impl Into<HostPort>) -> Self {
+        if self.scheme != Scheme::Tel {
+            return self.clone();
+        }
+        let mut user: String = self.user.as_deref().unwrap_or_default().into();
+        user.push_str(&alloc::format!("{}", self.params).to_ascii_lowercase());
+        Self::sip(host_port).with_user(&user).with_param("user", Some("phone"))
+    }
+
+    /// The `tel:` URI inside a `sip:` URI with `user=phone`; `None` for another.
+    #[must_use]
+    pub fn sip_to_tel(&self) -> Option<Self> {
+        let phone = self.is_sip() && self.params.value("user")?.eq_ignore_ascii_case("phone");
+        if !phone {
+            return None;
+        }
+        let number = self.user()?;
+        Self::parse(Bytes::from(alloc::format!("tel:{number}"))).ok()
+    }
+
+    /// Whether both name the same resource ([RFC 3261 §19.1.4]); not an equivalence relation, since it is not
+    /// transitive.
+    ///
+    /// [RFC 3261 §19.1.4]: https://www.rfc-editor.org/rfc/rfc3261#section-19.1.4
+    #[must_use]
+    pub fn equivalent(&self, other: &Self) -> bool {
+        if self.scheme != other.scheme {
+            return false;
+        }
+        match self.scheme {
+            Scheme::Sip | Scheme::Sips => {
+                same_option(self.user.as_ref(), other.user.as_ref(), false)
+                    && same_option(self.password.as_ref(), other.password.as_ref(), false)
+                    && self.host_port == other.host_port
+                    && same_params(&self.params, &other.params)
+                    && same_params(&other.params, &self.params)
+                    && same_headers(self, other)
+            }
+            Scheme::Tel => same_number(self, other),
+            Scheme::Other(_) => self.user == other.user,
+        }
+    }
+}
+
+fn read_scheme(cursor: &mut Cursor<'_>) -> Result<Scheme, Unexpected> {
+    const EXPECTED: &str = "a URI scheme and :";
+    let start = cursor.at();
+    let rest = cursor.rest();
+    let length = rest
+        .iter()
+        .position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')))
+        .ok_or(Unexpected { at: start, expected: EXPECTED })?;
+    let name = rest.get(..length).unwrap_or_default();
+    if rest.get(length) != Some(&b':') || !name.first().is_some_and(u8::is_ascii_alphabetic) {
+        return Err(Unexpected { at: start, expected: EXPECTED });
+    }
+    cursor.advance(length + 1);
+    Ok(if name.eq_ignore_ascii_case(b"sip") {
+        Scheme::Sip
+    } else if name.eq_ignore_ascii_case(b"sips") {
+        Scheme::Sips
+    } else if name.eq_ignore_ascii_case(b"tel") {
+        Scheme::Tel
+    } else if name.iter().any(u8::is_ascii_uppercase) {
+        Scheme::Other(Text::from_bytes(name.to_ascii_lowercase().into()))
+    } else {
+        Scheme::Other(cursor.text(start, start + length))
+    })
+}
+
+fn check_escapes(text: &[u8], start: usize) -> Result<(), Unexpected> {
+    if grammar::escapes_are_whole(text) {
+        return Ok(());
+    }
+    Err(Unexpected { at: start, expected: "two hexadecimal digits after each %" })
+}
+
+fn read_escaped(cursor: &mut Cursor<'_>, class: u8, expected: &'static str) -> Result<Text, Unexpected> {
+    let start = cursor.at();
+    let text = cursor.take_while(class);
+    if text.is_empty() {
+        return Err(cursor.unexpected(expected));
+    }
+    check_escapes(text, start)?;
+    Ok(cursor.text(start, cursor.at()))
+}
+
+fn read_params(cursor: &mut Cursor<'_>) -> Result<Params, Unexpected> {
+    let mut params = Params::new();
+    while cursor.eat(b';') {
+        let name = read_escaped(cursor, grammar::URI_PARAM, "a URI parameter")?;
+        let value = if cursor.eat(b'=') {
+            Some(read_escaped(cursor, grammar::URI_PARAM, "a URI parameter's value")?)
+        } else {
+            None
+        };
+        params.append(Param::new(name, value));
+    }
+    Ok(params)
+}
+
+fn read_headers(cursor: &mut Cursor<'_>) -> Result<Text, Unexpected> {
+    let start = cursor.at();
+    loop {
+        read_escaped(cursor, grammar::URI_HEADER, "a URI header")?;
+        cursor.expect(b'=', "= after a URI header's name")?;
+        let value = cursor.at();
+        check_escapes(cursor.take_while(grammar::URI_HEADER), value)?;
+        if !cursor.eat(b'&') {
+            return Ok(cursor.text(start, cursor.at()));
+        }
+    }
+}
+
+fn decoded(text: &Text) -> Cow<'_, str> {
+    decoded_str(text)
+}
+
+fn decoded_str(text: &str) -> Cow<'_, str> {
+    if !text.as_bytes().contains(&b'%') {
+        return Cow::Borrowed(text);
+    }
+    let bytes = grammar::unescape(text);
+    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// A byte as §19.1.4 compares it: an escape of a reserved byte is not that byte.
+fn comparable(text: &str) -> impl Iterator<Item = (u8, bool)> {
+    let mut rest = text.as_bytes();
+    core::iter::from_fn(move || {
+        let (&byte, after) = rest.split_first()?;
+        if byte == b'%'
+            && let Some((pair, after)) = after.split_first_chunk::<2>()
+            && let Ok(pair) = core::str::from_utf8(pair)
+            && let Ok(decoded) = u8::from_str_radix(pair, 16)
+        {
+            rest = after;
+            let reserved =
+                matches!(decoded, b';' | b'/' | b'?' | b':' | b'@' | b'&' | b'=' | b'+' | b'$' | b',');
+            return Some((decoded, reserved));
+        }
+        rest = after;
+        Some((byte, false))
+    })
+}
+
+fn same_text(a: &str, b: &str, ignore_case: bool) -> bool {
+    if ignore_case {
+        let lower = |(byte, escaped): (u8, bool)| (byte.to_ascii_lowercase(), escaped);
+        comparable(a).map(lower).eq(comparable(b).map(lower))
+    } else {
+        comparable(a).eq(comparable(b))
+    }
+}
+
+fn same_option(a: Option<&Text>, b: Option<&Text>, ignore_case: bool) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => same_text(a, b, ignore_case),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
+
+/// One direction of the parameter rule: what stands only in `a` is ignored, but for the parameters that change where
+/// a request goes.
+fn same_params(a: &Params, b: &Params) -> bool {
+    const MUST_MATCH: [&str; 5] = ["user", "ttl", "method", "maddr", "transport"];
+    a.iter().all(|param| match b.param(&param.name) {
+        Some(other) => same_option(param.value.as_ref(), other.value.as_ref(), true),
+        None => !MUST_MATCH.iter().any(|name| param.name.eq_ignore_ascii_case(name)),
+    })
+}
+
+fn same_headers(a: &Uri, b: &Uri) -> bool {
+    let all_in = |a: &Uri, b: &Uri| {
+        a.raw_headers().all(|(name, value)| {
+            b.raw_headers()
+                .any(|(other, theirs)| same_text(name, other, true) && same_text(value, theirs, false))
+        })
+    };
+    a.raw_headers().count() == b.raw_headers().count() && all_in(a, b) && all_in(b, a)
+}
+
+/// RFC 3966 §5: visual separators do not count; parameters match as a set, without regard to case.
+fn same_number(a: &Uri, b: &Uri) -> bool {
+    fn digits(uri: &Uri) -> impl Iterator<Item = u8> {
+        let number = uri.user.as_deref().unwrap_or_default();
+        number
+            .bytes()
+            .filter(|byte| !matches!(byte, b'-' | b'.' | b'(' | b')'))
+            .map(|byte| byte.to_ascii_lowercase())
+    }
+    let all_in = |a: &Params, b: &Params| {
+        a.iter().all(|param| {
+            b.param(&param.name)
+                .is_some_and(|other| same_option(param.value.as_ref(), other.value.as_ref(), true))
+        })
+    };
+    digits(a).eq(digits(b)) && all_in(&a.params, &b.params) && all_in(&b.params, &a.params)
+}
+
+impl FromStr for Uri {
+    type Err = UriError;
+
+    fn from_str(text: &str) -> Result<Self, UriError> {
+        Self::parse(Bytes::copy_from_slice(text.as_bytes()))
+    }
+}
+
+impl From<Host> for HostPort {
+    fn from(host: Host) -> Self {
+        Self { host, port: None }
+    }
+}
+
+impl fmt::Display for Uri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.scheme.as_str())?;
+        f.write_str(":")?;
+        if let Some(user) = &self.user {
+            f.write_str(user)?;
+        }
+        if let Some(password) = &self.password {
+            write!(f, ":{password}")?;
+        }
+        if let Some(host_port) = &self.host_port {
+            if self.user.is_some() {
+                f.write_str("@")?;
+            }
+            host_port.fmt(f)?;
+        }
+        for param in &self.params {
+            write!(f, ";{}", param.name)?;
+            if let Some(value) = &param.value {
+                write!(f, "={value}")?;
+            }
+        }
+        if let Some(headers) = &self.headers {
+            write!(f, "?{headers}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Uri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.password.is_none() {
+            return fmt::Display::fmt(self, f);
+        }
+        fmt::Display::fmt(&Self { password: Some(Text::from_static("****")), ..self.clone() }, f)
+    }
+}
