@@ -1,0 +1,3 @@
+//! A STUN client without I/O (RFC 8489), on stun-rs.
+
+pub mod demux;
