@@ -1,0 +1,213 @@
+//! `c=` lines, and the addresses in them and in `o=` ([RFC 8866 §5.7]).
+//!
+//! [RFC 8866 §5.7]: https://www.rfc-editor.org/rfc/rfc8866#section-5.7
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::Text;
+use crate::grammar::{Fields, is_token, is_word, number};
+
+/// A network type, an address type and an address: `IN IP4 192.0.2.1`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Address {
+    /// `IN IP4` or `IN IP6` with a number.
+    Ip(IpAddr),
+    /// `IN IP4` or `IN IP6` with a host name, to be looked up as that type.
+    Name {
+        /// Look for an IPv6 address.
+        ipv6: bool,
+        /// The host name.
+        host: Text,
+    },
+    /// Another network or address type, as it came.
+    Other(Text),
+}
+
+impl Address {
+    /// The address when it is a number.
+    #[must_use]
+    pub const fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Ip(ip) => Some(*ip),
+            Self::Name { .. } | Self::Other(_) => None,
+        }
+    }
+
+    /// True for a multicast group.
+    #[must_use]
+    pub fn is_multicast(&self) -> bool {
+        self.ip().is_some_and(|ip| ip.is_multicast())
+    }
+
+    /// True for `0.0.0.0` and `::`: nothing may be sent there ([RFC 3264 §8.4]).
+    ///
+    /// [RFC 3264 §8.4]: https://www.rfc-editor.org/rfc/rfc3264#section-8.4
+    #[must_use]
+    pub fn is_unspecified(&self) -> bool {
+        self.ip().is_some_and(|ip| ip.is_unspecified())
+    }
+
+    /// Reads `IN IP4 host`, the last without a `/`.
+    pub(crate) fn parse(fields: &mut Fields<'_>, owner: &Text) -> Result<Self, &'static str> {
+        let whole = fields.rest();
+        let net = fields.word_if(is_token).ok_or("a network type, such as IN")?;
+        let kind = fields.word_if(is_token).ok_or("an address type, IP4 or IP6")?;
+        let host = fields.rest();
+        let host = host.split('/').next().unwrap_or(host);
+        if net != "IN" || !matches!(kind, "IP4" | "IP6") {
+            if fields.word_if(is_word).is_none() {
+                return Err("an address");
+            }
+            let length = whole.len() - fields.rest().len();
+            return Ok(Self::Other(owner.share(whole.get(..length).unwrap_or(whole).trim_end())));
+        }
+        let ipv6 = kind == "IP6";
+        let address = fields.take(Fields::word, |_| Self::internet(host, ipv6, owner));
+        address.ok_or(if ipv6 { "an IPv6 address or a host name" } else { "an IPv4 address or a host name" })
+    }
+
+    /// A number of either family is read as what it is: some write `IP4` before an IPv6 address.
+    fn internet(host: &str, ipv6: bool, owner: &Text) -> Option<Self> {
+        let numeric = host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        if numeric || host.contains(':') {
+            return host.parse().ok().map(Self::Ip);
+        }
+        is_host_name(host).then(|| Self::Name { ipv6, host: owner.share(host) })
+    }
+}
+
+/// Letters, digits, `-`, `.`; `_` too, since it occurs in names that resolve.
+fn is_host_name(host: &str) -> bool {
+    !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
+}
+
+impl From<IpAddr> for Address {
+    fn from(ip: IpAddr) -> Self {
+        Self::Ip(ip)
+    }
+}
+
+impl From<Ipv4Addr> for Address {
+    fn from(ip: Ipv4Addr) -> Self {
+        Self::Ip(ip.into())
+    }
+}
+
+impl From<Ipv6Addr> for Address {
+    fn from(ip: Ipv6Addr) -> Self {
+        Self::Ip(ip.into())
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(IpAddr::V4(ip)) => write!(f, "IN IP4 {ip}"),
+            Self::Ip(IpAddr::V6(ip)) => write!(f, "IN IP6 {ip}"),
+            Self::Name { ipv6, host } => write!(f, "IN IP{} {host}", if *ipv6 { 6 } else { 4 }),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+/// A `c=` line: where media is received.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Connection {
+    address: Address,
+    ttl: Option<u8>,
+    count: Option<u32>,
+}
+
+impl Connection {
+    /// A unicast address.
+    #[must_use]
+    pub fn new(address: impl Into<Address>) -> Self {
+        Self { address: address.into(), ttl: None, count: None }
+    }
+
+    /// The address, or the first of the multicast groups.
+    #[must_use]
+    pub const fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// How far multicast packets may travel; IPv4 only.
+    #[must_use]
+    pub const fn ttl(&self) -> Option<u8> {
+        self.ttl
+    }
+
+    /// How many contiguous multicast groups there are; 1 when not said.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.count.unwrap_or(1)
+    }
+
+    pub(crate) fn parse(fields: &mut Fields<'_>, owner: &Text) -> Result<Self, &'static str> {
+        let host = fields.rest();
+        let mut connection = Self::new(Address::parse(fields, owner)?);
+        if let Address::Ip(ip) = connection.address
+            && let Some((_, suffix)) = host.split_once('/')
+        {
+            let suffix = suffix.trim_end_matches(' ');
+            let (first, second) = suffix.split_once('/').map_or((suffix, None), |(a, b)| (a, Some(b)));
+            let count = |text| number(text).filter(|&count| count > 0).ok_or("a number of addresses after the /");
+            if ip.is_ipv4() {
+                connection.ttl = Some(number(first).ok_or("a time to live of 0 to 255 after the /")?);
+                connection.count = second.map(count).transpose()?;
+            } else if second.is_none() {
+                connection.count = Some(count(first)?);
+            } else {
+                return Err("one number after an IPv6 address");
+            }
+        }
+        Ok(connection)
+    }
+}
+
+impl fmt::Display for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.address.fmt(f)?;
+        self.ttl.iter().try_for_each(|ttl| write!(f, "/{ttl}"))?;
+        self.count.iter().try_for_each(|count| write!(f, "/{count}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(value: &str) -> Result<Connection, &'static str> {
+        Connection::parse(&mut Fields::new(value), &Text::from(value))
+    }
+
+    // rfc: 8866 §5.7 — ttl and number of groups of a multicast address
+    #[test]
+    fn multicast_has_a_ttl_and_a_count() {
+        let four = parse("IN IP4 233.252.0.1/127/3").unwrap();
+        assert_eq!((four.ttl(), four.count(), four.address().is_multicast()), (Some(127), 3, true));
+        assert_eq!(four.to_string(), "IN IP4 233.252.0.1/127/3");
+        let six = parse("IN IP6 ff00::db8:0:101/3").unwrap();
+        assert_eq!((six.ttl(), six.count()), (None, 3));
+        assert!(parse("IN IP4 233.252.0.1/256").is_err());
+        assert!(parse("IN IP4 233.252.0.1/1/0").is_err());
+        assert!(parse("IN IP6 ff00::1/3/4").is_err());
+    }
+
+    #[test]
+    fn an_address_is_a_number_or_a_name() {
+        assert_eq!(parse("IN IP4 0.0.0.0").unwrap().address(), &Ipv4Addr::UNSPECIFIED.into());
+        let name = parse("IN IP6 host.example").unwrap();
+        assert_eq!(name.address(), &Address::Name { ipv6: true, host: Text::from("host.example") });
+        assert!(parse("IN IP4 999.0.0.1").is_err());
+        assert!(parse("IN IP4").is_err());
+        assert!(parse("IN IP4 a b").is_ok(), "what follows is left to the caller");
+    }
+
+    #[test]
+    fn other_networks_are_kept() {
+        assert_eq!(parse("ATM NSAP 47.0091").unwrap().to_string(), "ATM NSAP 47.0091");
+    }
+}

@@ -1,0 +1,145 @@
+//! Byte classes and field splitting of [RFC 8866 §9].
+//!
+//! [RFC 8866 §9]: https://www.rfc-editor.org/rfc/rfc8866#section-9
+
+use crate::{AttributeError, BuildError};
+
+/// True for a `token`.
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(is_token_byte)
+}
+
+pub(crate) const fn is_token_byte(byte: u8) -> bool {
+    matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'0'..=b'9' | b'A'..=b'Z' | b'^'..=b'~')
+}
+
+/// True for `token *("/" token)`.
+pub(crate) fn is_protocol(text: &str) -> bool {
+    text.split('/').all(is_token)
+}
+
+/// True for a `byte-string`: neither empty nor with a line end or NUL.
+pub(crate) fn is_text(text: &str) -> bool {
+    !text.is_empty() && !text.bytes().any(|byte| matches!(byte, 0 | b'\r' | b'\n'))
+}
+
+/// True for a `non-ws-string`.
+pub(crate) fn is_word(text: &str) -> bool {
+    !text.is_empty() && !text.bytes().any(|byte| byte <= b' ' || byte == 0x7f)
+}
+
+pub(crate) fn check_text(what: &'static str, text: &str) -> Result<(), BuildError> {
+    if is_text(text) { Ok(()) } else { Err(BuildError { what, must_be: "text without line ends" }) }
+}
+
+pub(crate) fn check_token(what: &'static str, text: &str) -> Result<(), BuildError> {
+    if is_token(text) { Ok(()) } else { Err(BuildError { what, must_be: "a token" }) }
+}
+
+/// A number in plain digits, without sign.
+pub(crate) fn number<N: std::str::FromStr>(text: &str) -> Option<N> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten()
+}
+
+/// The value of a line or attribute, taken apart from the left; knows the column for errors.
+#[derive(Clone, Copy)]
+pub(crate) struct Fields<'a> {
+    whole: &'a str,
+    at: usize,
+}
+
+impl<'a> Fields<'a> {
+    pub(crate) const fn new(whole: &'a str) -> Self {
+        Self { whole, at: 0 }
+    }
+
+    /// What is left.
+    pub(crate) fn rest(&self) -> &'a str {
+        self.whole.get(self.at..).unwrap_or_default()
+    }
+
+    /// The column of what is left, from 1.
+    pub(crate) const fn column(&self) -> usize {
+        self.at + 1
+    }
+
+    /// Takes up to the separator, which is dropped; all that is left when there is none.
+    pub(crate) fn until(&mut self, separator: char) -> &'a str {
+        let rest = self.rest();
+        match rest.split_once(separator) {
+            Some((field, _)) => {
+                self.at += field.len() + separator.len_utf8();
+                field
+            }
+            None => {
+                self.at = self.whole.len();
+                rest
+            }
+        }
+    }
+
+    /// Takes a word; the blanks behind it are dropped.
+    pub(crate) fn word(&mut self) -> &'a str {
+        let field = self.until(' ');
+        while self.rest().starts_with(' ') {
+            self.at += 1;
+        }
+        field
+    }
+
+    /// Takes a word if it passes the check.
+    pub(crate) fn word_if(&mut self, check: impl FnOnce(&str) -> bool) -> Option<&'a str> {
+        self.take(Self::word, |field| check(field).then_some(field))
+    }
+
+    /// Takes a number that ends at a blank or the end.
+    pub(crate) fn number<N: std::str::FromStr>(&mut self) -> Option<N> {
+        self.take(Self::word, number)
+    }
+
+    /// Takes a field with one of the methods above and makes something of it; takes nothing when that fails.
+    pub(crate) fn take<T>(&mut self, one: fn(&mut Self) -> &'a str, make: impl FnOnce(&'a str) -> Option<T>) -> Option<T> {
+        let before = self.at;
+        let made = make(one(self));
+        if made.is_none() {
+            self.at = before;
+        }
+        made
+    }
+
+    pub(crate) const fn error(&self, name: &'static str, expected: &'static str) -> AttributeError {
+        AttributeError { name, column: self.column(), expected }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // rfc: 8866 §9 — the characters of a token
+    #[test]
+    fn tokens_are_made_of_the_characters_of_the_grammar() {
+        let tokens: String = (0..=255_u8).filter(|&byte| is_token_byte(byte)).map(char::from).collect();
+        assert_eq!(
+            tokens,
+            "!#$%&'*+-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ^_`abcdefghijklmnopqrstuvwxyz{|}~"
+        );
+    }
+
+    #[test]
+    fn fields_know_their_column() {
+        let mut fields = Fields::new("IN  IP4 x");
+        assert_eq!(fields.word(), "IN");
+        assert_eq!((fields.column(), fields.word()), (5, "IP4"));
+        assert_eq!(fields.number::<u8>(), None);
+        assert_eq!((fields.column(), fields.rest()), (9, "x"));
+    }
+
+    #[test]
+    fn a_number_has_no_sign() {
+        assert_eq!(number::<u8>("+1"), None);
+        assert_eq!(number::<u8>("256"), None);
+        assert_eq!(number::<u8>("007"), Some(7));
+    }
+}

@@ -1,0 +1,150 @@
+//! Why an m-line became what it became.
+
+use std::fmt;
+
+use crate::Text;
+use crate::attribute::Direction;
+
+/// One decision about one m-line, with what made us take it.
+///
+/// ```
+/// # use sdp::*;
+/// let why = Why::Chosen { codec: Text::from("PCMA") };
+/// let reason = Reason { media: 0, kind: Text::from("audio"), why };
+/// assert_eq!(reason.to_string(), "audio m-line 1: PCMA chosen, the first of the offerer's list that we have");
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Reason {
+    /// The m-line, counted from 0; the text counts from 1.
+    pub media: usize,
+    /// Its media type: `audio`, `video` …
+    pub kind: Text,
+    /// What was decided.
+    pub why: Why,
+}
+
+/// What was decided, and for what cause.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Why {
+    /// This codec is used: it comes first in the list that counts, and we have it.
+    Chosen {
+        /// Its encoding name.
+        codec: Text,
+    },
+    /// This codec of the peer is not in our list.
+    NotInOurList {
+        /// Its encoding name, or the payload type when it has none.
+        codec: Text,
+    },
+    /// We have this codec, with parameters that exclude the peer's.
+    ParametersDiffer {
+        /// Its encoding name.
+        codec: Text,
+    },
+    /// The direction that both sides allow, seen from us.
+    Direction {
+        /// What was agreed.
+        agreed: Direction,
+        /// What the peer said of itself.
+        peer: Direction,
+        /// What we wanted.
+        wanted: Direction,
+    },
+    /// The peer wrote `c=0.0.0.0`: nothing may be sent to it ([RFC 3264 §8.4]).
+    ///
+    /// [RFC 3264 §8.4]: https://www.rfc-editor.org/rfc/rfc3264#section-8.4
+    HeldByAddress,
+    /// The peer's `a=crypto` with this tag is used.
+    CryptoChosen {
+        /// Its tag.
+        tag: u32,
+        /// Its suite.
+        suite: Text,
+    },
+    /// The peer's `a=crypto` line was passed over: a suite we lack, or one that is not valid.
+    CryptoPassedOver {
+        /// Its tag, when it could be read.
+        tag: Option<u32>,
+    },
+    /// `a=crypto` on an unencrypted transport means nothing ([RFC 4568 §6]).
+    ///
+    /// [RFC 4568 §6]: https://www.rfc-editor.org/rfc/rfc4568#section-6
+    CryptoIgnored,
+    /// An attribute could not be read and was left out of account.
+    AttributeUnreadable(crate::AttributeError),
+    /// Something in the peer's description breaks a rule that we can live with.
+    Tolerated(&'static str),
+    /// The m-line is refused, or could not be used.
+    Refused(Refused),
+}
+
+/// Why an m-line was refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refused {
+    /// Its port is 0 in the offer.
+    #[error("the offerer disabled it")]
+    DisabledByOfferer,
+    /// Its port is 0 in the answer.
+    #[error("the answerer refused it")]
+    RefusedByAnswerer,
+    /// We have no (further) stream of that kind.
+    #[error("no such stream is wanted")]
+    NotWanted,
+    /// Its transport protocol is none we know.
+    #[error("its transport protocol is not supported")]
+    UnknownTransport,
+    /// It is unencrypted, and our policy requires SRTP.
+    #[error("it is not encrypted and our policy requires SRTP")]
+    NotEncrypted,
+    /// It is encrypted, and our policy is not to.
+    #[error("it is encrypted and SRTP is switched off")]
+    Encrypted,
+    /// It has no `a=crypto` that is valid and that we support ([RFC 4568 §5.1.2]).
+    ///
+    /// [RFC 4568 §5.1.2]: https://www.rfc-editor.org/rfc/rfc4568#section-5.1.2
+    #[error("none of its a=crypto lines is valid and supported")]
+    NoUsableCrypto,
+    /// DTLS is wanted and `a=fingerprint` or `a=setup` is missing or unreadable.
+    #[error("it has no usable fingerprint and setup for DTLS")]
+    NoUsableFingerprint,
+    /// No codec is in both lists ([RFC 3264 §6.1]).
+    ///
+    /// [RFC 3264 §6.1]: https://www.rfc-editor.org/rfc/rfc3264#section-6.1
+    #[error("no codec in common")]
+    NoCommonCodec,
+    /// Its address is a multicast group.
+    #[error("its address is multicast")]
+    Multicast,
+    /// It has no `c=` line, nor has the session.
+    #[error("it has no address")]
+    NoAddress,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} m-line {}: {}", self.kind, self.media.saturating_add(1), self.why)
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Chosen { codec } => write!(f, "{codec} chosen, the first of the offerer's list that we have"),
+            Self::NotInOurList { codec } => write!(f, "{codec} refused: not in our list"),
+            Self::ParametersDiffer { codec } => write!(f, "{codec} refused: its parameters exclude ours"),
+            Self::Direction { agreed, peer, wanted } => {
+                write!(f, "{agreed}, since the peer says {peer} and we want {wanted}")
+            }
+            Self::HeldByAddress => f.write_str("nothing is sent, since the peer's address is 0.0.0.0"),
+            Self::CryptoChosen { tag, suite } => write!(f, "SRTP with crypto tag {tag}, {suite}"),
+            Self::CryptoPassedOver { tag: Some(tag) } => write!(f, "crypto tag {tag} passed over: not supported"),
+            Self::CryptoPassedOver { tag: None } => f.write_str("a crypto line passed over: not readable"),
+            Self::CryptoIgnored => f.write_str("crypto ignored: the transport is not an SRTP one"),
+            Self::AttributeUnreadable(error) => write!(f, "left out of account: {error}"),
+            Self::Tolerated(what) => write!(f, "tolerated: {what}"),
+            Self::Refused(refused) => write!(f, "refused: {refused}"),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Values to text, in the line order of [RFC 8866 §5].
+//!
+//! [RFC 8866 §5]: https://www.rfc-editor.org/rfc/rfc8866#section-5
+
+use std::fmt::{self, Write};
+
+use crate::attribute::Attributes;
+use crate::connection::Connection;
+use crate::few::Few;
+use crate::session::{Bandwidth, Secret, SessionDescription, Time};
+use crate::{Media, Text};
+
+impl fmt::Display for SessionDescription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_session(self, f)
+    }
+}
+
+impl fmt::Display for Media {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_media(self, f)
+    }
+}
+
+fn write_session(session: &SessionDescription, f: &mut impl Write) -> fmt::Result {
+    write!(f, "v=0\r\no={}\r\n", session.origin)?;
+    line(f, "s=", &session.name)?;
+    lines(f, "i=", session.information.as_ref())?;
+    lines(f, "u=", session.uri.as_ref())?;
+    lines(f, "e=", session.emails.iter())?;
+    lines(f, "p=", session.phones.iter())?;
+    connections(f, &session.connections)?;
+    bandwidths(f, &session.bandwidths)?;
+    if session.times.is_empty() {
+        time(f, &Time::UNBOUNDED)?;
+    }
+    session.times.iter().try_for_each(|one| time(f, one))?;
+    key(f, session.key.as_ref())?;
+    attributes(f, &session.attributes)?;
+    session.media.iter().try_for_each(|media| write_media(media, f))
+}
+
+fn write_media(media: &Media, f: &mut impl Write) -> fmt::Result {
+    media.write_line(f)?;
+    lines(f, "i=", media.information.as_ref())?;
+    connections(f, &media.connections)?;
+    bandwidths(f, &media.bandwidths)?;
+    key(f, media.key.as_ref())?;
+    attributes(f, &media.attributes)
+}
+
+fn line(f: &mut impl Write, letter: &str, value: &str) -> fmt::Result {
+    f.write_str(letter)?;
+    f.write_str(value)?;
+    f.write_str("\r\n")
+}
+
+fn lines<'a>(f: &mut impl Write, letter: &str, values: impl IntoIterator<Item = &'a Text>) -> fmt::Result {
+    values.into_iter().try_for_each(|value| line(f, letter, value))
+}
+
+fn connections(f: &mut impl Write, connections: &Few<Connection>) -> fmt::Result {
+    connections.iter().try_for_each(|connection| write!(f, "c={connection}\r\n"))
+}
+
+fn bandwidths(f: &mut impl Write, bandwidths: &Few<Bandwidth>) -> fmt::Result {
+    bandwidths.iter().try_for_each(|bandwidth| write!(f, "b={bandwidth}\r\n"))
+}
+
+fn time(f: &mut impl Write, time: &Time) -> fmt::Result {
+    write!(f, "t={} {}\r\n", time.start, time.stop)?;
+    lines(f, "r=", &time.repeats)?;
+    lines(f, "z=", &time.zones)
+}
+
+fn key(f: &mut impl Write, key: Option<&Secret>) -> fmt::Result {
+    lines(f, "k=", key.map(|key| &key.0))
+}
+
+fn attributes(f: &mut impl Write, attributes: &Attributes) -> fmt::Result {
+    attributes.iter().try_for_each(|attribute| line(f, "a=", attribute.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Origin, SessionDescription};
+
+    // rfc: 8866 §5 — v, o, s and t are always there
+    #[test]
+    fn the_least_description_is_valid() {
+        let session = SessionDescription::new(Origin::anonymous(1, 2, std::net::Ipv4Addr::LOCALHOST));
+        assert_eq!(session.to_string(), "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n");
+        assert!(SessionDescription::parse(&session.to_string()).is_ok());
+    }
+}
