@@ -2,14 +2,19 @@
 
 mod error;
 mod extension;
+pub mod jitter_buffer;
 pub mod packet;
 pub mod payload;
+pub mod rtcp;
 pub mod seq;
+pub mod source;
 pub mod telephone_event;
 mod time;
 mod wire;
 
 pub use error::{BuildError, PacketError};
 pub use extension::{Element, Elements, Extension};
+pub use jitter_buffer::{JitterBuffer, JitterConfig};
 pub use packet::{Packet, PacketBuilder};
+pub use source::Source;
 pub use time::{ClockRate, NtpTime, RtpTime, from_short_ntp, short_ntp};

@@ -204,7 +204,7 @@ impl Receiver {
 /// [RFC 4733 §2.5.2.3]: https://www.rfc-editor.org/rfc/rfc4733#section-2.5.2.3
 fn continues(segment_start: RtpTime, timestamp: RtpTime) -> bool {
     let distance = timestamp.0.wrapping_sub(segment_start.0);
-    distance > 0 && distance % 0xFFFF == 0 && distance / 0xFFFF <= LOST_SEGMENTS
+    distance > 0 && distance.is_multiple_of(0xFFFF) && distance / 0xFFFF <= LOST_SEGMENTS
 }
 
 #[cfg(test)]
