@@ -1,0 +1,609 @@
+//! The core: routes what the transaction layer reports to calls, registrations and requests.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use sdp::Direction;
+use sip_msg::{CSeq, CallId, From, To};
+use sip_msg::{Method, Request, Response, StatusCode, Text};
+use sip_txn::{ClientId, Ending, Flow, Input, ServerId};
+
+use crate::command::{Account, Invite, OutOfDialog, Reply};
+use crate::config::Config;
+use crate::context::{Context, Owner};
+use crate::dialog::{Dialog, DialogKey};
+use crate::error::CommandError;
+use crate::event::{DialogId, Event, IncomingRequestId, Output, RegistrationId, RequestId};
+use crate::invite::{InviteUsage, final_response, offer_answer};
+use crate::media_plan::MediaPlan;
+use crate::registration::Registration;
+use crate::request::Outgoing;
+use crate::screen::screen;
+
+/// How long the application may take to answer a request outside of calls; then we answer 480, in time to be heard.
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+
+/// A user agent ([RFC 3261 §8]): calls, registrations and single requests over one transaction layer.
+///
+/// A core without clock, sockets and random source: commands and inputs go in with the time they happen at, and
+/// [`poll_output`](Self::poll_output) gives out what to send and what to tell the application.
+///
+/// [RFC 3261 §8]: https://www.rfc-editor.org/rfc/rfc3261#section-8
+#[derive(Debug)]
+pub struct Agent {
+    context: Context,
+    calls: BTreeMap<DialogId, InviteUsage>,
+    registrations: BTreeMap<RegistrationId, Registration>,
+    outgoing: HashMap<RequestId, Outgoing>,
+    incoming: BTreeMap<IncomingRequestId, Incoming>,
+    /// Requests without To tag that are not answered yet, to notice the same one on another path.
+    ongoing: HashMap<MergeKey, ServerId>,
+    merge_keys: HashMap<ServerId, MergeKey>,
+    schedule: BTreeSet<(Instant, Timed)>,
+    last_id: u64,
+}
+
+/// A request outside of calls that waits for the application.
+#[derive(Debug)]
+struct Incoming {
+    server: ServerId,
+    request: Request,
+    answer_by: Instant,
+}
+
+/// What a merged request has in common with the first ([RFC 3261 §8.2.2.2]).
+type MergeKey = (Text, Text, u32, Method);
+
+/// Who is on the clock.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Timed {
+    Call(DialogId),
+    Registration(RegistrationId),
+    Incoming(IncomingRequestId),
+}
+
+impl Agent {
+    /// An agent without accounts or calls.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self {
+            context: Context::new(config),
+            calls: BTreeMap::new(),
+            registrations: BTreeMap::new(),
+            outgoing: HashMap::new(),
+            incoming: BTreeMap::new(),
+            ongoing: HashMap::new(),
+            merge_keys: HashMap::new(),
+            schedule: BTreeSet::new(),
+            last_id: 0,
+        }
+    }
+
+    /// Registers an account, and keeps it registered until [`unregister`](Self::unregister).
+    ///
+    /// # Errors
+    /// [`CommandError::Limit`], or [`CommandError::Request`] when the REGISTER cannot even be sent.
+    pub fn register(&mut self, now: Instant, account: Account) -> Result<RegistrationId, CommandError> {
+        if self.registrations.len() >= self.context.config.limits.registrations {
+            return Err(CommandError::Limit("registrations"));
+        }
+        let id = RegistrationId(self.next_id());
+        let registration = Registration::start(&mut self.context, now, id, account)?;
+        self.registrations.insert(id, registration);
+        self.pump(now);
+        Ok(id)
+    }
+
+    /// Takes a registration back; [`Event::Unregistered`] says when that is done.
+    ///
+    /// # Errors
+    /// [`CommandError::Unknown`].
+    pub fn unregister(&mut self, now: Instant, id: RegistrationId) -> Result<(), CommandError> {
+        if !self.registrations.contains_key(&id) {
+            return Err(CommandError::Unknown);
+        }
+        self.with_registration(id, |registration, context| registration.unregister(context, now));
+        self.pump(now);
+        Ok(())
+    }
+
+    /// Places a call. The plan makes the offer; each place that rings has a fork of it.
+    ///
+    /// # Errors
+    /// [`CommandError::Limit`], [`CommandError::Header`] for a header that cannot be written, or
+    /// [`CommandError::Request`] when the INVITE cannot even be sent.
+    pub fn invite(
+        &mut self,
+        now: Instant,
+        invite: Invite,
+        plan: Box<dyn MediaPlan>,
+    ) -> Result<DialogId, CommandError> {
+        if self.calls.len() >= self.context.config.limits.calls {
+            return Err(CommandError::Limit("calls"));
+        }
+        let id = DialogId(self.next_id());
+        let usage = InviteUsage::call(&mut self.context, now, id, invite, plan)?;
+        self.calls.insert(id, usage);
+        self.touch_call(id);
+        self.pump(now);
+        Ok(id)
+    }
+
+    /// Sends a provisional response to a call that came in: 180, or 183 with early media where a plan is given.
+    ///
+    /// # Errors
+    /// [`CommandError::Unknown`], [`CommandError::WrongState`], [`CommandError::Misuse`] for a status outside 101–199,
+    /// or [`CommandError::Refused`] when the plan cannot answer the offer.
+    pub fn ring(
+        &mut self,
+        now: Instant,
+        id: DialogId,
+        status: StatusCode,
+        plan: Option<Box<dyn MediaPlan>>,
+    ) -> Result<(), CommandError> {
+        self.command(now, id, |usage, context| usage.ring(context, now, status, plan))
+    }
+
+    /// Answers a call with 200, which is repeated until its ACK comes.
+    ///
+    /// The plan may be left out if [`ring`](Self::ring) had one; an answer given there stands.
+    ///
+    /// # Errors
+    /// [`CommandError::Unknown`], [`CommandError::WrongState`], [`CommandError::Misuse`] when there is no plan, or
+    /// [`CommandError::Refused`] when the plan cannot answer the offer: the caller then gets a 488.
+    pub fn accept(
+        &mut self,
+        now: Instant,
+        id: DialogId,
+        plan: impl Into<Option<Box<dyn MediaPlan>>>,
+    ) -> Result<(), CommandError> {
+        let plan = plan.into();
+        self.command(now, id, |usage, context| usage.accept(context, now, plan))
+    }
+
+    /// Refuses a call with a status from 300 to 699; contacts say where else to try.
+    ///
+    /// # Errors
+    /// [`CommandError::Unknown`], [`CommandError::WrongState`], [`CommandError::Misuse`] for another status, or
+    /// [`CommandError::Header`] for a header that cannot be written.
+    pub fn reject(
+        &mut self,
+        now: Instant,
+        id: DialogId,
+        reply: impl Into<Reply>,
+    ) -> Result<(), CommandError> {
+        let reply = reply.into();
+        self.command(now, id, |usage, context| usage.reject(context, now, reply))
+    }
+
+    /// Ends a call as its state wants it: CANCEL, BYE, or a refusal (480).
+    ///
+    /// Media ends now; [`Event::Ended`] says when the peer knows, or after 64·T1 that it does not answer.
+    ///
+    /// # Errors
+    /// [`CommandError::Unknown`].
+    pub fn hang_up(&mut self, now: Instant, id: DialogId) -> Result<(), CommandError> {
+        self.command(now, id, |usage, context| usage.hang_up(context, now))
+    }
+
+    /// Holds a call (send-only or inactive) or resumes it (send and receive) with a re-INVITE.
+    ///
+    /// While an INVITE is in progress the change waits for its end; of several that wait the last counts.
+    /// [`Event::MediaChanged`] or [`Event::ChangeFailed`] follows.
+    ///
+    /// # Errors
+    /// [`CommandError::Unknown`] or [`CommandError::WrongState`].
+    pub fn set_direction(
+        &mut self,
+        now: Instant,
+        id: DialogId,
+        direction: Direction,
+    ) -> Result<(), CommandError> {
+        self.command(now, id, |usage, context| usage.set_direction(context, now, direction))
+    }
+
+    /// Sends an INFO in a call; [`Event::Response`] brings the outcome.
+    ///
+    /// # Errors
+    /// [`CommandError::Unknown`], [`CommandError::WrongState`], [`CommandError::Limit`] or [`CommandError::Request`].
+    pub fn info(
+        &mut self,
+        now: Instant,
+        id: DialogId,
+        content_type: impl Into<Text>,
+        body: impl Into<Bytes>,
+    ) -> Result<RequestId, CommandError> {
+        let request = RequestId(self.next_id());
+        let content = (content_type.into(), body.into());
+        self.command(now, id, |usage, context| usage.info(context, now, request, content))?;
+        Ok(request)
+    }
+
+    /// Sends a request outside of any dialog; [`Event::Response`] brings the outcome.
+    ///
+    /// # Errors
+    /// [`CommandError::Misuse`] for a method with a command of its own, [`CommandError::Limit`],
+    /// [`CommandError::Header`] or [`CommandError::Request`].
+    pub fn request(&mut self, now: Instant, request: OutOfDialog) -> Result<RequestId, CommandError> {
+        if self.outgoing.len() >= self.context.config.limits.requests {
+            return Err(CommandError::Limit("requests"));
+        }
+        let id = RequestId(self.next_id());
+        let outgoing = Outgoing::start(&mut self.context, now, id, request)?;
+        self.outgoing.insert(id, outgoing);
+        self.pump(now);
+        Ok(id)
+    }
+
+    /// Answers a request that came outside of any call.
+    ///
+    /// # Errors
+    /// [`CommandError::Unknown`] when it has been answered or its time is over, [`CommandError::Misuse`] for a
+    /// provisional status, [`CommandError::Header`] for a header that cannot be written.
+    pub fn respond(
+        &mut self,
+        now: Instant,
+        id: IncomingRequestId,
+        reply: impl Into<Reply>,
+    ) -> Result<(), CommandError> {
+        let reply = reply.into();
+        if reply.status.is_provisional() {
+            return Err(CommandError::Misuse("respond: the status is one of 200 to 699"));
+        }
+        let waiting = self.incoming.get(&id).ok_or(CommandError::Unknown)?;
+        let tag = self.context.ids.tag();
+        let response = final_response(&self.context, &waiting.request, &reply, &tag)?;
+        self.answer_incoming(now, id, response);
+        self.pump(now);
+        Ok(())
+    }
+
+    /// The dialog of a call, if it has one yet; of several early ones the first.
+    #[must_use]
+    pub fn dialog(&self, id: DialogId) -> Option<&Dialog> {
+        self.calls.get(&id)?.dialog()
+    }
+
+    /// The direction agreed in a call that stands, as we see it.
+    #[must_use]
+    pub fn direction(&self, id: DialogId) -> Option<Direction> {
+        self.calls.get(&id)?.direction()
+    }
+
+    /// Whether no call, registration or request is left, nor anything that one leaves behind.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.calls.is_empty()
+            && self.registrations.is_empty()
+            && self.outgoing.is_empty()
+            && self.incoming.is_empty()
+            && self.context.clients.is_empty()
+            && self.context.servers.is_empty()
+            && self.context.dialogs.is_empty()
+            && self.schedule.is_empty()
+    }
+
+    /// The settings it was made with.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.context.config
+    }
+
+    /// Something happened on the network.
+    pub fn handle_input(&mut self, now: Instant, input: Input) {
+        self.context.layer.handle_input(now, input);
+        self.pump(now);
+    }
+
+    /// The time that [`poll_timeout`](Self::poll_timeout) named has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.context.layer.handle_timeout(now);
+        self.pump(now);
+        while let Some((at, who)) = self.schedule.first().copied()
+            && at <= now
+        {
+            self.schedule.pop_first();
+            match who {
+                Timed::Call(id) => {
+                    if let Some(usage) = self.calls.get_mut(&id) {
+                        usage.scheduled = None;
+                    }
+                    self.with_call(id, |usage, context| usage.handle_timeout(context, now));
+                }
+                Timed::Registration(id) => {
+                    if let Some(registration) = self.registrations.get_mut(&id) {
+                        registration.scheduled = None;
+                    }
+                    self.with_registration(id, |registration, context| {
+                        registration.handle_timeout(context, now)
+                    });
+                }
+                Timed::Incoming(id) => self.answer_late(now, id),
+            }
+            self.pump(now);
+        }
+    }
+
+    /// What to send or to tell next, in order.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.context.output.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called; `None` when idle.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let own = self.schedule.first().map(|(at, _)| *at);
+        own.into_iter().chain(self.context.layer.poll_timeout()).min()
+    }
+
+    fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// Runs a command on a call that the application still knows.
+    fn command<T>(
+        &mut self,
+        now: Instant,
+        id: DialogId,
+        command: impl FnOnce(&mut InviteUsage, &mut Context) -> Result<T, CommandError>,
+    ) -> Result<T, CommandError> {
+        let result = self.with_call(id, command).unwrap_or(Err(CommandError::Unknown));
+        self.pump(now);
+        result
+    }
+
+    /// Runs something on a call, and puts the call on the clock anew or takes it away when it is finished.
+    fn with_call<T>(
+        &mut self,
+        id: DialogId,
+        run: impl FnOnce(&mut InviteUsage, &mut Context) -> T,
+    ) -> Option<T> {
+        let usage = self.calls.get_mut(&id)?;
+        let result = run(usage, &mut self.context);
+        self.touch_call(id);
+        Some(result)
+    }
+
+    fn touch_call(&mut self, id: DialogId) {
+        let Some(usage) = self.calls.get_mut(&id) else { return };
+        let finished = usage.is_finished();
+        let next = if finished { None } else { usage.poll_timeout() };
+        reschedule(&mut self.schedule, Timed::Call(id), &mut usage.scheduled, next);
+        if finished && let Some(mut usage) = self.calls.remove(&id) {
+            usage.forget(&mut self.context);
+        }
+    }
+
+    fn with_registration(&mut self, id: RegistrationId, run: impl FnOnce(&mut Registration, &mut Context)) {
+        let Some(registration) = self.registrations.get_mut(&id) else { return };
+        run(registration, &mut self.context);
+        let next = registration.poll_timeout();
+        reschedule(&mut self.schedule, Timed::Registration(id), &mut registration.scheduled, next);
+        if registration.is_finished() {
+            self.registrations.remove(&id);
+        }
+    }
+
+    /// Takes what the transaction layer gives out until it is silent.
+    fn pump(&mut self, now: Instant) {
+        while let Some(output) = self.context.layer.poll_output() {
+            match output {
+                sip_txn::Output::Action(action) => self.context.output.push_back(Output::Action(action)),
+                sip_txn::Output::Event(event) => self.handle_event(now, event),
+            }
+        }
+    }
+
+    fn handle_event(&mut self, now: Instant, event: sip_txn::Event) {
+        match event {
+            sip_txn::Event::Request { server, flow, request } => {
+                self.handle_request(now, server, flow, request)
+            }
+            sip_txn::Event::Ack { request, .. } => {
+                if let Some(key) = DialogKey::of_request(&request)
+                    && let Some(id) = self.context.dialogs.get(&key).copied()
+                {
+                    self.with_call(id, |usage, context| usage.handle_ack(context, now, &key, &request));
+                }
+            }
+            sip_txn::Event::Cancelled { invite } => {
+                if let Some(id) = self.context.servers.get(&invite).copied() {
+                    self.with_call(id, |usage, context| usage.handle_cancelled(context, now, invite));
+                }
+            }
+            sip_txn::Event::Response { client, response, .. } => self.handle_response(now, client, response),
+            sip_txn::Event::ClientEnded { client, ending } => self.handle_client_ended(now, client, ending),
+            sip_txn::Event::ServerEnded { server, .. } => {
+                if let Some(key) = self.merge_keys.remove(&server) {
+                    self.ongoing.remove(&key);
+                }
+                if let Some(id) = self.context.servers.remove(&server) {
+                    self.with_call(id, |usage, context| usage.handle_server_ended(context, now, server));
+                }
+            }
+            // RFC 3261 §13.2.2.4: 64·T1 after the first 2xx no further one is expected, and none is acknowledged.
+            _ => {}
+        }
+    }
+
+    fn handle_response(&mut self, now: Instant, client: ClientId, response: Response) {
+        match self.context.clients.get(&client).copied() {
+            Some(Owner::Call(id)) => {
+                self.with_call(id, |usage, context| usage.handle_response(context, now, client, response));
+            }
+            Some(Owner::Registration(id)) => {
+                self.with_registration(id, |registration, context| {
+                    registration.handle_response(context, now, client, &response);
+                });
+            }
+            Some(Owner::Request(id)) => {
+                if let Some(outgoing) = self.outgoing.get_mut(&id)
+                    && outgoing.handle_response(&mut self.context, now, client, response)
+                {
+                    self.outgoing.remove(&id);
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn handle_client_ended(&mut self, now: Instant, client: ClientId, ending: Ending) {
+        match self.context.clients.remove(&client) {
+            Some(Owner::Call(id)) => {
+                self.with_call(id, |usage, context| usage.handle_client_ended(context, now, client, ending));
+            }
+            Some(Owner::Registration(id)) => {
+                self.with_registration(id, |registration, context| {
+                    registration.handle_client_ended(context, now, client, &ending);
+                });
+            }
+            Some(Owner::Request(id)) => {
+                if let Some(outgoing) = self.outgoing.get_mut(&id)
+                    && outgoing.handle_client_ended(&mut self.context, client, ending)
+                {
+                    self.outgoing.remove(&id);
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// The order of RFC 3261 §8.2: what the request needs of us, then what it wants.
+    fn handle_request(&mut self, now: Instant, server: ServerId, flow: Flow, request: Request) {
+        let key = DialogKey::of_request(&request);
+        let offer = match screen(&request) {
+            Ok(offer) => offer,
+            Err(refusal) => {
+                let tag = self.context.ids.tag();
+                let mut refusal = *refusal;
+                tag_response(&mut refusal, &tag);
+                return self.refuse(now, server, refusal);
+            }
+        };
+        let in_call = key.as_ref().and_then(|key| self.context.dialogs.get(key).copied());
+        match (key, in_call) {
+            (Some(key), Some(id)) if !matches!(*request.method(), Method::OPTIONS | Method::MESSAGE) => {
+                self.with_call(id, |usage, context| {
+                    usage.handle_request(context, now, server, &key, request)
+                });
+            }
+            (Some(_), None) => {
+                self.refuse_with(now, server, &request, StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST)
+            }
+            (None, _) if self.is_merged(server, &request) => {
+                self.refuse_with(now, server, &request, StatusCode::LOOP_DETECTED);
+            }
+            (None, _) if *request.method() == Method::INVITE => {
+                if self.calls.len() >= self.context.config.limits.calls {
+                    return self.refuse_with(now, server, &request, StatusCode::SERVICE_UNAVAILABLE);
+                }
+                let id = DialogId(self.next_id());
+                match InviteUsage::incoming(&mut self.context, now, id, server, flow, request.clone(), offer)
+                {
+                    Ok(usage) => {
+                        self.calls.insert(id, usage);
+                        self.touch_call(id);
+                    }
+                    Err(_) => self.refuse_with(now, server, &request, StatusCode::BAD_REQUEST),
+                }
+            }
+            (None, _) if matches!(*request.method(), Method::BYE | Method::INFO) => {
+                self.refuse_with(now, server, &request, StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST);
+            }
+            (_, _) if *request.method() == Method::OPTIONS => {
+                let mut response = Response::answer(&request, StatusCode::OK)
+                    .to_tag(&self.context.ids.tag())
+                    .header(&offer_answer::accept())
+                    .build();
+                self.context.sign_response(&mut response, true);
+                self.context.respond(now, server, response);
+            }
+            (_, _) if self.incoming.len() >= self.context.config.limits.requests => {
+                self.refuse_with(now, server, &request, StatusCode::SERVICE_UNAVAILABLE);
+            }
+            (_, _) => {
+                let id = IncomingRequestId(self.next_id());
+                let answer_by = now + ANSWER_WITHIN;
+                self.schedule.insert((answer_by, Timed::Incoming(id)));
+                self.incoming.insert(id, Incoming { server, request: request.clone(), answer_by });
+                self.context.tell(Event::OutOfDialog { id, flow, request });
+            }
+        }
+    }
+
+    /// Whether the same request is being worked on already and has come again on another path
+    /// ([RFC 3261 §8.2.2.2]).
+    ///
+    /// [RFC 3261 §8.2.2.2]: https://www.rfc-editor.org/rfc/rfc3261#section-8.2.2.2
+    fn is_merged(&mut self, server: ServerId, request: &Request) -> bool {
+        let headers = request.headers();
+        let key = (|| {
+            let cseq = headers.require::<CSeq>().ok()?;
+            let from = headers.require::<From>().ok()?;
+            let tag = from.tag()?.detach();
+            Some((headers.require::<CallId>().ok()?.0.detach(), tag, cseq.number, cseq.method))
+        })();
+        let Some(key) = key else { return false };
+        if self.ongoing.contains_key(&key) {
+            return true;
+        }
+        self.ongoing.insert(key.clone(), server);
+        self.merge_keys.insert(server, key);
+        false
+    }
+
+    fn refuse_with(&mut self, now: Instant, server: ServerId, request: &Request, status: StatusCode) {
+        let tag = self.context.ids.tag();
+        self.refuse(now, server, Response::answer(request, status).to_tag(&tag).build());
+    }
+
+    fn refuse(&mut self, now: Instant, server: ServerId, mut response: Response) {
+        self.context.sign_response(&mut response, false);
+        self.context.respond(now, server, response);
+    }
+
+    fn answer_incoming(&mut self, now: Instant, id: IncomingRequestId, response: Response) {
+        if let Some(waiting) = self.incoming.remove(&id) {
+            self.schedule.remove(&(waiting.answer_by, Timed::Incoming(id)));
+            self.context.respond(now, waiting.server, response);
+        }
+    }
+
+    fn answer_late(&mut self, now: Instant, id: IncomingRequestId) {
+        let Some(waiting) = self.incoming.remove(&id) else { return };
+        let status = StatusCode::TEMPORARILY_UNAVAILABLE;
+        self.refuse_with(now, waiting.server, &waiting.request, status);
+    }
+}
+
+/// A refusal that is no dialog's still needs a To tag ([RFC 3261 §8.2.6.2]).
+///
+/// [RFC 3261 §8.2.6.2]: https://www.rfc-editor.org/rfc/rfc3261#section-8.2.6.2
+fn tag_response(response: &mut Response, tag: &Text) {
+    if let Ok(to) = response.headers().require::<To>()
+        && to.tag().is_none()
+    {
+        response.headers_mut().replace(&to.with_tag(tag.clone()));
+    }
+}
+
+/// Moves somebody on the clock.
+fn reschedule(
+    schedule: &mut BTreeSet<(Instant, Timed)>,
+    who: Timed,
+    scheduled: &mut Option<Instant>,
+    next: Option<Instant>,
+) {
+    if *scheduled == next {
+        return;
+    }
+    if let Some(at) = scheduled.take() {
+        schedule.remove(&(at, who));
+    }
+    if let Some(at) = next {
+        schedule.insert((at, who));
+        *scheduled = Some(at);
+    }
+}

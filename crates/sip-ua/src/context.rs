@@ -1,0 +1,117 @@
+//! What the parts of an agent share: the layer below, ids, the index of who owns what, the outputs.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Instant;
+
+use sip_msg::{Allow, Server, Supported, UserAgent};
+use sip_msg::{HeaderName, Method, Request, Response, Text};
+use sip_txn::{ClientId, RequestError, SendOptions, ServerId, TransactionLayer};
+
+use crate::config::Config;
+use crate::dialog::DialogKey;
+use crate::event::{DialogId, Event, Output, RegistrationId, RequestId};
+use crate::ids::Ids;
+
+/// The methods we answer otherwise than with 405.
+pub(crate) const METHODS: [Method; 7] = [
+    Method::INVITE,
+    Method::ACK,
+    Method::BYE,
+    Method::CANCEL,
+    Method::OPTIONS,
+    Method::INFO,
+    Method::MESSAGE,
+];
+
+/// The option tags we support, in Require of the peer too.
+pub(crate) const OPTIONS: [&str; 0] = [];
+
+/// Whose client transaction it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Owner {
+    Call(DialogId),
+    Registration(RegistrationId),
+    Request(RequestId),
+}
+
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) layer: TransactionLayer,
+    pub(crate) ids: Ids,
+    pub(crate) config: Config,
+    pub(crate) output: VecDeque<Output>,
+    pub(crate) clients: HashMap<ClientId, Owner>,
+    pub(crate) servers: HashMap<ServerId, DialogId>,
+    pub(crate) dialogs: HashMap<DialogKey, DialogId>,
+}
+
+impl Context {
+    pub(crate) fn new(config: Config) -> Self {
+        Self {
+            layer: TransactionLayer::new(config.transactions.clone()),
+            ids: Ids::new(config.transactions.seed),
+            config,
+            output: VecDeque::new(),
+            clients: HashMap::new(),
+            servers: HashMap::new(),
+            dialogs: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn tell(&mut self, event: Event) {
+        self.output.push_back(Output::Event(event));
+    }
+
+    /// Sends a request in a transaction of its own.
+    pub(crate) fn send(
+        &mut self,
+        now: Instant,
+        request: Request,
+        owner: Owner,
+    ) -> Result<ClientId, RequestError> {
+        let client = self.layer.request(now, request, SendOptions::default())?;
+        self.clients.insert(client, owner);
+        Ok(client)
+    }
+
+    /// Sends a response; one whose transaction is gone has nobody left to hear it.
+    pub(crate) fn respond(&mut self, now: Instant, server: ServerId, response: Response) {
+        // The transaction may have ended by its own timers; that is no trouble of the caller's.
+        let _ = self.layer.respond(now, server, response);
+    }
+
+    /// Puts Allow, Supported and User-Agent on a request.
+    pub(crate) fn introduce(&self, request: &mut Request) {
+        request.headers_mut().push(&Allow(METHODS.to_vec()));
+        if !OPTIONS.is_empty() {
+            request.headers_mut().push(&supported());
+        }
+        self.sign(request);
+    }
+
+    /// Puts User-Agent on a request.
+    pub(crate) fn sign(&self, request: &mut Request) {
+        request.headers_mut().push(&UserAgent(self.config.user_agent.clone()));
+    }
+
+    /// Puts Server, and with `capabilities` also Allow and Supported, on a response.
+    pub(crate) fn sign_response(&self, response: &mut Response, capabilities: bool) {
+        if capabilities {
+            response.headers_mut().push(&Allow(METHODS.to_vec()));
+            response.headers_mut().push(&supported());
+        }
+        response.headers_mut().push(&Server(self.config.user_agent.clone()));
+    }
+}
+
+pub(crate) fn supported() -> Supported {
+    Supported(OPTIONS.iter().map(|option| Text::from_static(option)).collect())
+}
+
+/// Adds the application's own headers.
+pub(crate) fn push_all(
+    headers: &mut sip_msg::Headers,
+    more: &[(HeaderName, Text)],
+) -> Result<(), sip_msg::HeaderError> {
+    more.iter().try_for_each(|(name, value)| headers.push_raw(name.clone(), value.as_bytes()))
+}

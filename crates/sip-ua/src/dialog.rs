@@ -1,0 +1,243 @@
+//! Dialogs: the relation between two user agents that requests travel in ([RFC 3261 §12]).
+//!
+//! [RFC 3261 §12]: https://www.rfc-editor.org/rfc/rfc3261#section-12
+
+use sip_msg::{CSeq, CallId, Contact, From, RecordRoute, Route, To};
+use sip_msg::{HeaderError, Headers, Method, Request, Response, Text, Uri};
+
+use crate::target;
+
+/// Which end of the dialog we are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Role {
+    /// We sent the request that made it, and own its Call-ID.
+    Uac,
+    /// We received that request.
+    Uas,
+}
+
+/// What finds a dialog: Call-ID, our tag, the peer's tag.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct DialogKey {
+    pub(crate) call_id: Text,
+    pub(crate) local_tag: Text,
+    /// Empty for a peer of RFC 2543, which had no tags.
+    pub(crate) remote_tag: Text,
+}
+
+impl DialogKey {
+    /// The key that an incoming request names; `None` if it names no dialog.
+    pub(crate) fn of_request(request: &Request) -> Option<Self> {
+        let headers = request.headers();
+        let to = headers.require::<To>().ok()?;
+        let from = headers.require::<From>().ok()?;
+        Some(Self {
+            call_id: headers.require::<CallId>().ok()?.0,
+            local_tag: to.tag()?.clone(),
+            remote_tag: from.tag().cloned().unwrap_or_default(),
+        })
+    }
+}
+
+/// The state of one dialog ([RFC 3261 §12]). What lives here shares no buffer with a message.
+///
+/// [RFC 3261 §12]: https://www.rfc-editor.org/rfc/rfc3261#section-12
+#[derive(Clone, Debug)]
+pub struct Dialog {
+    role: Role,
+    call_id: Text,
+    local: From,
+    remote: To,
+    local_cseq: u32,
+    remote_cseq: Option<u32>,
+    route_set: Vec<Route>,
+    remote_target: Uri,
+    contact: Uri,
+}
+
+impl Dialog {
+    /// The dialog that a provisional or 2xx response to our INVITE makes ([RFC 3261 §12.1.2]).
+    ///
+    /// A response without a usable Contact breaks the rules; the Request-URI then serves as remote target.
+    ///
+    /// [RFC 3261 §12.1.2]: https://www.rfc-editor.org/rfc/rfc3261#section-12.1.2
+    pub(crate) fn of_response(
+        invite: &Request,
+        contact: &Uri,
+        response: &Response,
+    ) -> Result<Self, HeaderError> {
+        let sent = invite.headers();
+        let local = sent.require::<From>()?;
+        let remote = response.headers().require::<To>()?;
+        let fallback = || invite.uri().unwrap_or_else(|_| remote.uri().clone());
+        let mut dialog = Self {
+            role: Role::Uac,
+            call_id: sent.require::<CallId>()?.0.detach(),
+            local_cseq: sent.require::<CSeq>()?.number,
+            remote_cseq: None,
+            route_set: Vec::new(),
+            remote_target: target::first_contact(response.headers()).unwrap_or_else(fallback).detach(),
+            contact: contact.clone(),
+            local: local.detach(),
+            remote: remote.detach(),
+        };
+        dialog.take_route_set(response);
+        Ok(dialog)
+    }
+
+    /// The dialog that our answer to an INVITE makes ([RFC 3261 §12.1.1]).
+    ///
+    /// [RFC 3261 §12.1.1]: https://www.rfc-editor.org/rfc/rfc3261#section-12.1.1
+    pub(crate) fn of_request(invite: &Request, local_tag: &Text, contact: Uri) -> Result<Self, HeaderError> {
+        let headers = invite.headers();
+        let from = headers.require::<From>()?;
+        let to = headers.require::<To>()?.with_tag(local_tag.clone());
+        Ok(Self {
+            role: Role::Uas,
+            call_id: headers.require::<CallId>()?.0.detach(),
+            local_cseq: 0,
+            remote_cseq: Some(headers.require::<CSeq>()?.number),
+            route_set: record_route(headers).collect(),
+            remote_target: target::first_contact(headers).unwrap_or_else(|| from.uri().detach()),
+            contact,
+            local: From { name_addr: to.name_addr, params: to.params }.detach(),
+            remote: To { name_addr: from.name_addr, params: from.params }.detach(),
+        })
+    }
+
+    /// The route set of a 2xx, which counts even where an early one had another ([RFC 3261 §13.2.2.4]).
+    ///
+    /// [RFC 3261 §13.2.2.4]: https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
+    pub(crate) fn take_route_set(&mut self, response: &Response) {
+        self.route_set = record_route(response.headers()).collect();
+        self.route_set.reverse();
+    }
+
+    /// The peer's new Contact, out of a target refresh request or the 2xx to one.
+    pub(crate) fn refresh_target(&mut self, headers: &Headers) {
+        if let Some(contact) = target::first_contact(headers) {
+            self.remote_target = contact;
+        }
+    }
+
+    /// Takes the CSeq of a request of the peer; false for one that is out of order ([RFC 3261 §12.2.2]).
+    ///
+    /// [RFC 3261 §12.2.2]: https://www.rfc-editor.org/rfc/rfc3261#section-12.2.2
+    pub(crate) fn receive(&mut self, number: u32) -> bool {
+        if self.remote_cseq.is_some_and(|last| number < last) {
+            return false;
+        }
+        self.remote_cseq = Some(number);
+        true
+    }
+
+    /// A request in this dialog, with the next CSeq ([RFC 3261 §12.2.1.1]).
+    ///
+    /// [RFC 3261 §12.2.1.1]: https://www.rfc-editor.org/rfc/rfc3261#section-12.2.1.1
+    pub(crate) fn request(&mut self, method: Method) -> Request {
+        self.local_cseq = self.local_cseq.saturating_add(1);
+        self.numbered(method, self.local_cseq)
+    }
+
+    /// The ACK to a 2xx: the number of the INVITE, and what the INVITE had of credentials ([RFC 3261 §13.2.2.4]).
+    ///
+    /// [RFC 3261 §13.2.2.4]: https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4
+    pub(crate) fn ack(&self, invite: &Request) -> Request {
+        let number = invite.headers().require::<CSeq>().map_or(self.local_cseq, |cseq| cseq.number);
+        let mut ack = self.numbered(Method::ACK, number);
+        for credentials in invite.headers().all::<sip_msg::Authorization>().flatten() {
+            ack.headers_mut().push(&credentials);
+        }
+        for credentials in invite.headers().all::<sip_msg::ProxyAuthorization>().flatten() {
+            ack.headers_mut().push(&credentials);
+        }
+        ack
+    }
+
+    /// Loose and strict routing: the Request-URI and the Route lines.
+    fn numbered(&self, method: Method, number: u32) -> Request {
+        let (uri, routes) = target::routed(&self.route_set, &self.remote_target);
+        let mut builder = Request::builder(method.clone(), &uri);
+        for route in &routes {
+            builder = builder.header(route);
+        }
+        builder
+            .header(&self.local)
+            .header(&self.remote)
+            .header(&CallId(self.call_id.clone()))
+            .header(&CSeq { number, method })
+            .build()
+    }
+
+    pub(crate) fn key(&self) -> DialogKey {
+        DialogKey {
+            call_id: self.call_id.clone(),
+            local_tag: self.local_tag().into(),
+            remote_tag: self.remote_tag().into(),
+        }
+    }
+
+    /// Our Contact header in this dialog.
+    pub(crate) fn contact_header(&self) -> Contact {
+        Contact::new(self.contact.clone())
+    }
+
+    /// Which end we are.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The Call-ID.
+    #[must_use]
+    pub fn call_id(&self) -> &Text {
+        &self.call_id
+    }
+
+    /// Our tag.
+    #[must_use]
+    pub fn local_tag(&self) -> &str {
+        self.local.tag().map_or("", Text::as_str)
+    }
+
+    /// The peer's tag; empty if it has none.
+    #[must_use]
+    pub fn remote_tag(&self) -> &str {
+        self.remote.tag().map_or("", Text::as_str)
+    }
+
+    /// Who we are in it.
+    #[must_use]
+    pub fn local(&self) -> &From {
+        &self.local
+    }
+
+    /// Who the peer is in it, by its own claim.
+    #[must_use]
+    pub fn remote(&self) -> &To {
+        &self.remote
+    }
+
+    /// Where requests to the peer go in the end.
+    #[must_use]
+    pub fn remote_target(&self) -> &Uri {
+        &self.remote_target
+    }
+
+    /// The proxies on the way, nearest first.
+    #[must_use]
+    pub fn route_set(&self) -> &[Route] {
+        &self.route_set
+    }
+
+    /// Our Contact.
+    #[must_use]
+    pub fn contact(&self) -> &Uri {
+        &self.contact
+    }
+}
+
+/// The Record-Route lines in message order, as routes.
+fn record_route(headers: &Headers) -> impl Iterator<Item = Route> {
+    headers.all::<RecordRoute>().flatten().map(|route| Route::from(route).detach())
+}

@@ -1,0 +1,197 @@
+//! What an agent tells its application.
+
+use std::fmt;
+use std::time::Duration;
+
+use sdp::Direction;
+use sip_msg::{Request, Response, StatusCode, Text, Uri};
+use sip_txn::{Ending, Flow};
+
+/// A call of ours: the INVITE usage with all its early dialogs, later the one dialog that stands.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct DialogId(pub(crate) u64);
+
+/// One registration.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct RegistrationId(pub(crate) u64);
+
+/// A request we sent and will hear the outcome of.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct RequestId(pub(crate) u64);
+
+/// A request from outside of any call that waits for [`Agent::respond`](crate::Agent::respond).
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct IncomingRequestId(pub(crate) u64);
+
+macro_rules! display_as_number {
+    ($($id:ty),*) => { $(
+        impl fmt::Display for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    )* };
+}
+display_as_number!(DialogId, RegistrationId, RequestId, IncomingRequestId);
+
+/// Who did it.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Side {
+    /// We did, by a command.
+    Local,
+    /// The peer did.
+    Remote,
+    /// Nobody wanted it: a timeout, a lost connection, a broken rule.
+    Error,
+}
+
+/// What [`Agent::poll_output`](crate::Agent::poll_output) gives out.
+#[derive(Debug)]
+pub enum Output {
+    /// For the transport driver.
+    Action(sip_txn::Action),
+    /// For the application.
+    Event(Event),
+}
+
+/// Something the application wants to know.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The registrar has our binding; said again after each refresh.
+    Registered {
+        /// Which registration.
+        id: RegistrationId,
+        /// The time granted.
+        expires: Duration,
+        /// Our Contact as the registrar holds it.
+        contact: Uri,
+    },
+    /// A REGISTER came to nothing.
+    RegistrationFailed {
+        /// Which registration.
+        id: RegistrationId,
+        /// What the registrar said; `None` when nobody answered.
+        status: Option<StatusCode>,
+        /// One line for a person.
+        reason: Text,
+        /// When we try again by ourselves; `None`: never, somebody has to change something.
+        will_retry_in: Option<Duration>,
+    },
+    /// The binding is gone, or we have stopped trying to remove it; the id is no longer known.
+    Unregistered {
+        /// Which registration.
+        id: RegistrationId,
+    },
+    /// Somebody calls: answer with [`ring`](crate::Agent::ring), [`accept`](crate::Agent::accept) or
+    /// [`reject`](crate::Agent::reject).
+    Incoming {
+        /// The call.
+        dialog: DialogId,
+        /// Where it came from.
+        flow: Flow,
+        /// The INVITE; what it says is the caller's claim.
+        request: Request,
+    },
+    /// The next hop works on our INVITE (100).
+    Trying {
+        /// The call.
+        dialog: DialogId,
+    },
+    /// A provisional answer above 100.
+    Ringing {
+        /// The call.
+        dialog: DialogId,
+        /// The answer.
+        response: Response,
+        /// It brought an answer to our offer: there may be tones to hear.
+        early_media: bool,
+    },
+    /// Our call was answered, media agreed and the ACK sent.
+    Answered {
+        /// The call.
+        dialog: DialogId,
+        /// The 2xx.
+        response: Response,
+    },
+    /// The caller knows that we answered: the ACK came.
+    Confirmed {
+        /// The call.
+        dialog: DialogId,
+    },
+    /// A re-INVITE settled.
+    MediaChanged {
+        /// The call.
+        dialog: DialogId,
+        /// Whose it was.
+        by: Side,
+        /// The direction agreed now, as we see it.
+        direction: Direction,
+    },
+    /// Our re-INVITE was refused; the call stands as it was.
+    ChangeFailed {
+        /// The call.
+        dialog: DialogId,
+        /// What the peer said.
+        status: StatusCode,
+    },
+    /// An INFO came in a call; it has been answered 200.
+    Info {
+        /// The call.
+        dialog: DialogId,
+        /// The request.
+        request: Request,
+    },
+    /// A request outside of calls waits for [`Agent::respond`](crate::Agent::respond).
+    OutOfDialog {
+        /// The request's id.
+        id: IncomingRequestId,
+        /// Where it came from.
+        flow: Flow,
+        /// The request.
+        request: Request,
+    },
+    /// The outcome of a request of ours: a final response, or why there is none.
+    Response {
+        /// Which request.
+        id: RequestId,
+        /// The final response, or how it ended without one.
+        result: Result<Response, Ending>,
+    },
+    /// The call is over. Said exactly once for each call, and nothing about the call after it.
+    Ended {
+        /// The call.
+        dialog: DialogId,
+        /// Who ended it.
+        by: Side,
+        /// The status that ended it, if one did.
+        status: Option<StatusCode>,
+        /// One line for a person.
+        reason: Text,
+        /// The response that ended it, with its headers (Contact of a 3xx, Retry-After, Warning …).
+        response: Option<Response>,
+    },
+}
+
+impl Event {
+    /// The call that the event is about, if it is about one.
+    #[must_use]
+    pub fn dialog(&self) -> Option<DialogId> {
+        match self {
+            Self::Incoming { dialog, .. }
+            | Self::Trying { dialog }
+            | Self::Ringing { dialog, .. }
+            | Self::Answered { dialog, .. }
+            | Self::Confirmed { dialog }
+            | Self::MediaChanged { dialog, .. }
+            | Self::ChangeFailed { dialog, .. }
+            | Self::Info { dialog, .. }
+            | Self::Ended { dialog, .. } => Some(*dialog),
+            Self::Registered { .. }
+            | Self::RegistrationFailed { .. }
+            | Self::Unregistered { .. }
+            | Self::OutOfDialog { .. }
+            | Self::Response { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,634 @@
+//! The INVITE usage of a dialog ([RFC 5057 §4.2]): a call, from the INVITE to the answer to the last BYE.
+//!
+//! ```text
+//!   invite()                        INVITE comes
+//!      |                                 |
+//!      v                                 v
+//!  +---------+                      +----------+
+//!  | Calling |                      | Alerting |--- reject(), CANCEL, BYE ----------+
+//!  +---------+                      +----------+                                    |
+//!      |  | 3xx-6xx, timeout             | accept(): 2xx, repeated until ACK        |
+//!      |  +-----------------------+      |                                          |
+//!      | 2xx: ACK                 |      v                                          |
+//!      |                          |  +-------------+  BYE comes: 200                v
+//!      +--------------------------|->| Established |-------------------------->+--------+
+//!      | 2xx after hang_up():     |  +-------------+  hang_up(), no ACK: BYE   |  Over  |
+//!      |  ACK, BYE                |                                            +--------+
+//!      +--------------------------+------------------------------------------------^
+//! ```
+//!
+//! `Over` lasts until the BYEs are answered and no INVITE of ours can bring a further 2xx: each of those is
+//! acknowledged, and its dialog ended, however late it comes.
+//!
+//! [RFC 5057 §4.2]: https://www.rfc-editor.org/rfc/rfc5057#section-4.2
+
+mod change;
+pub(crate) mod offer_answer;
+mod uac;
+mod uas;
+
+pub(crate) use uas::final_response;
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use sdp::{Direction, SessionDescription};
+use sip_msg::{CSeq, To};
+use sip_msg::{Method, Request, Response, StatusCode, Text};
+use sip_txn::{ClientId, Ending, SendOptions, ServerId};
+
+use crate::auth::{Attempt, Authenticator};
+use crate::context::{Context, Owner};
+use crate::dialog::{Dialog, DialogKey};
+use crate::error::CommandError;
+use crate::event::{DialogId, Event, RequestId, Side};
+use crate::media_plan::MediaPlan;
+use change::Change;
+use uac::Calling;
+use uas::{Alerting, AwaitAck};
+
+/// One call.
+#[derive(Debug)]
+pub(crate) struct InviteUsage {
+    id: DialogId,
+    auth: Authenticator,
+    state: State,
+    /// INVITEs of ours whose transactions may still bring a 2xx.
+    invites: Vec<Sent>,
+    /// What each 2xx was acknowledged with; a repeated one gets the same again.
+    acks: Vec<Acked>,
+    byes: Vec<Bye>,
+    /// Every dialog of this usage that the index knows.
+    keys: Vec<DialogKey>,
+    /// What to say when the BYE has been answered.
+    farewell: Option<Farewell>,
+    ended: bool,
+    /// When the agent has this usage on its clock.
+    pub(crate) scheduled: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum State {
+    Calling(Box<Calling>),
+    Alerting(Box<Alerting>),
+    Established(Box<Established>),
+    /// With the dialog, while it may be needed to acknowledge a 2xx.
+    Over(Option<Box<Dialog>>),
+}
+
+impl State {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Calling(_) => "calling",
+            Self::Alerting(_) => "not answered yet",
+            Self::Established(_) => "established",
+            Self::Over(_) => "over",
+        }
+    }
+}
+
+/// A call that was answered.
+#[derive(Debug)]
+struct Established {
+    dialog: Dialog,
+    plan: Box<dyn MediaPlan>,
+    /// The direction that our application wants.
+    direction: Direction,
+    /// Our 2xx that waits for its ACK.
+    await_ack: Option<AwaitAck>,
+    /// Our re-INVITE, under way or to be tried again.
+    change: Option<Change>,
+    /// What to change as soon as no INVITE is in progress.
+    wanted: Option<Direction>,
+    requests: Vec<InDialog>,
+    /// Hang up when the ACK has come: before it a callee may not ([RFC 3261 §15]).
+    hang_up: bool,
+}
+
+impl Established {
+    fn new(dialog: Dialog, plan: Box<dyn MediaPlan>) -> Self {
+        Self {
+            dialog,
+            plan,
+            direction: Direction::SendRecv,
+            await_ack: None,
+            change: None,
+            wanted: None,
+            requests: Vec::new(),
+            hang_up: false,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Sent {
+    client: ClientId,
+    request: Request,
+}
+
+#[derive(Debug)]
+struct Acked {
+    client: ClientId,
+    remote_tag: Text,
+    ack: Request,
+    branch: Text,
+}
+
+#[derive(Debug)]
+struct Bye {
+    client: ClientId,
+    dialog: Dialog,
+    attempt: Attempt,
+    /// It ends the call, and not just a fork that nobody wanted.
+    main: bool,
+}
+
+/// A request in a call other than INVITE and BYE.
+#[derive(Debug)]
+struct InDialog {
+    id: RequestId,
+    client: ClientId,
+    content: (Text, Bytes),
+    attempt: Attempt,
+}
+
+#[derive(Debug)]
+struct Farewell {
+    by: Side,
+    status: Option<StatusCode>,
+    reason: Text,
+}
+
+impl Farewell {
+    fn local() -> Self {
+        Self { by: Side::Local, status: None, reason: "hung up".into() }
+    }
+}
+
+impl InviteUsage {
+    fn new(id: DialogId, auth: Authenticator, state: State) -> Self {
+        Self {
+            id,
+            auth,
+            state,
+            invites: Vec::new(),
+            acks: Vec::new(),
+            byes: Vec::new(),
+            keys: Vec::new(),
+            farewell: None,
+            ended: false,
+            scheduled: None,
+        }
+    }
+
+    /// The dialog of a call that has one.
+    pub(crate) fn dialog(&self) -> Option<&Dialog> {
+        match &self.state {
+            State::Calling(calling) => calling.early.first().map(|early| &early.dialog),
+            State::Alerting(alerting) => Some(&alerting.dialog),
+            State::Established(established) => Some(&established.dialog),
+            State::Over(dialog) => dialog.as_deref(),
+        }
+    }
+
+    /// The agreed direction of a call that stands.
+    pub(crate) fn direction(&self) -> Option<Direction> {
+        match &self.state {
+            State::Established(established) => established.plan.direction(),
+            State::Calling(_) | State::Alerting(_) | State::Over(_) => None,
+        }
+    }
+
+    /// Nothing more can come of it.
+    pub(crate) fn is_finished(&self) -> bool {
+        matches!(self.state, State::Over(_)) && self.invites.is_empty() && self.byes.is_empty()
+    }
+
+    /// Takes the usage's dialogs out of the index.
+    pub(crate) fn forget(&mut self, context: &mut Context) {
+        for key in self.keys.drain(..) {
+            context.dialogs.remove(&key);
+        }
+    }
+
+    pub(crate) fn hang_up(&mut self, context: &mut Context, now: Instant) -> Result<(), CommandError> {
+        match &mut self.state {
+            State::Calling(_) => self.give_up(context, now, Farewell::local()),
+            State::Alerting(_) => {
+                self.refuse(context, now, StatusCode::TEMPORARILY_UNAVAILABLE.into(), Farewell::local())?;
+            }
+            State::Established(established) => {
+                if established.await_ack.as_ref().is_some_and(|wait| wait.initial) {
+                    established.hang_up = true;
+                } else {
+                    self.farewell = Some(Farewell::local());
+                    self.leave(context, now);
+                }
+            }
+            State::Over(_) => {
+                if self.ended || self.farewell.is_some() {
+                    return Err(CommandError::Unknown);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends an INFO.
+    pub(crate) fn info(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        id: RequestId,
+        content: (Text, Bytes),
+    ) -> Result<(), CommandError> {
+        let State::Established(established) = &mut self.state else {
+            return Err(CommandError::WrongState { command: "info", state: self.state.name() });
+        };
+        if established.requests.len() >= context.config.limits.requests_in_call {
+            return Err(CommandError::Limit("requests in this call"));
+        }
+        let request = info_request(&mut established.dialog, &mut self.auth, context, &content);
+        let client = context.send(now, request, Owner::Call(self.id))?;
+        established.requests.push(InDialog { id, client, content, attempt: Attempt::default() });
+        Ok(())
+    }
+
+    /// A response to anything we sent for this call.
+    pub(crate) fn handle_response(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        client: ClientId,
+        response: Response,
+    ) {
+        let status = response.status();
+        if self.invites.iter().any(|sent| sent.client == client) {
+            if status.is_success() {
+                self.answered(context, now, client, response);
+            } else if status.is_provisional() {
+                self.progressed(context, now, client, response);
+            } else {
+                self.invites.retain(|sent| sent.client != client);
+                self.refused(context, now, client, response);
+            }
+        } else if !status.is_provisional() {
+            self.bye_answered(context, now, client, Some(&response));
+            self.request_answered(context, now, client, Ok(response));
+        }
+    }
+
+    /// A client transaction of this call is gone.
+    pub(crate) fn handle_client_ended(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        client: ClientId,
+        ending: Ending,
+    ) {
+        let invite = self.invites.iter().position(|sent| sent.client == client);
+        self.acks.retain(|acked| acked.client != client);
+        if let Some(at) = invite {
+            self.invites.remove(at);
+            self.unanswered(context, now, client, &ending);
+        } else {
+            self.bye_answered(context, now, client, None);
+            self.request_answered(context, now, client, Err(ending));
+        }
+    }
+
+    /// A 2xx to an INVITE of ours: the first, a repeated one, or one of another fork, in any state.
+    fn answered(&mut self, context: &mut Context, now: Instant, client: ClientId, response: Response) {
+        let tag =
+            response.headers().require::<To>().ok().and_then(|to| to.tag().cloned()).unwrap_or_default();
+        if let Some(acked) = self.acks.iter().find(|acked| acked.client == client && acked.remote_tag == tag)
+        {
+            let options = SendOptions::default().branch(acked.branch.clone());
+            // A lost connection costs this ACK; the next 2xx asks for it again.
+            let _ = context.layer.ack(now, acked.ack.clone(), options);
+            return;
+        }
+        if self.acks.len() >= context.config.limits.forks {
+            return;
+        }
+        match &self.state {
+            State::Calling(calling) if calling.client == client => self.call_answered(context, now, response),
+            State::Established(established) if established.is_changing(client) => {
+                self.change_answered(context, now, response);
+            }
+            State::Calling(_) | State::Alerting(_) | State::Established(_) | State::Over(_) => {
+                self.answered_too_late(context, now, client, &tag, &response);
+            }
+        }
+    }
+
+    /// A 2xx that nobody waits for: of another fork, or one that crossed our BYE. ACK, then BYE where it made a dialog.
+    fn answered_too_late(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        client: ClientId,
+        tag: &Text,
+        response: &Response,
+    ) {
+        let Some(sent) = self.invites.iter().find(|sent| sent.client == client) else { return };
+        let request = sent.request.clone();
+        let own = self.byes.iter().map(|bye| &bye.dialog).chain(self.dialog());
+        if let Some(dialog) = own.into_iter().find(|dialog| dialog.remote_tag() == &**tag).cloned() {
+            self.acknowledge(context, now, client, &dialog, &request, None);
+            return;
+        }
+        let contact = self.contact_of(&request);
+        let Ok(dialog) = Dialog::of_response(&request, &contact, response) else { return };
+        let offer = request.body().is_empty().then(|| offer_answer::of_response(response)).flatten();
+        let answer = offer.as_ref().map(offer_answer::refuse_all);
+        self.acknowledge(context, now, client, &dialog, &request, answer.as_ref());
+        self.keep_key(context, &dialog);
+        self.bye(context, now, dialog, false);
+    }
+
+    /// Sends the ACK for a 2xx, and keeps it for repeated ones.
+    fn acknowledge(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        client: ClientId,
+        dialog: &Dialog,
+        invite: &Request,
+        answer: Option<&SessionDescription>,
+    ) {
+        let mut ack = dialog.ack(invite);
+        context.sign(&mut ack);
+        if let Some(answer) = answer {
+            ack.set_body(offer_answer::APPLICATION_SDP, offer_answer::body(answer));
+        }
+        let branch = context.ids.branch();
+        let options = SendOptions::default().branch(branch.clone());
+        // A lost connection costs this ACK; the repeated 2xx asks for it again.
+        let _ = context.layer.ack(now, ack.clone(), options);
+        self.acks.push(Acked { client, remote_tag: dialog.remote_tag().into(), ack, branch });
+    }
+
+    /// Ends the standing dialog with a BYE.
+    fn leave(&mut self, context: &mut Context, now: Instant) {
+        let state = std::mem::replace(&mut self.state, State::Over(None));
+        match state {
+            State::Established(established) => {
+                self.fail_requests(context, established.requests);
+                self.bye(context, now, established.dialog, true);
+            }
+            State::Calling(_) | State::Alerting(_) | State::Over(_) => self.state = state,
+        }
+    }
+
+    /// Ends the standing dialog because something broke: the application hears of it at once.
+    fn break_off(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        status: Option<StatusCode>,
+        reason: impl Into<Text>,
+    ) {
+        self.end(context, Farewell { by: Side::Error, status, reason: reason.into() }, None);
+        self.leave(context, now);
+    }
+
+    fn bye(&mut self, context: &mut Context, now: Instant, mut dialog: Dialog, main: bool) {
+        let request = bye_request(&mut dialog, &mut self.auth, context);
+        match context.send(now, request, Owner::Call(self.id)) {
+            Ok(client) => self.byes.push(Bye { client, dialog, attempt: Attempt::default(), main }),
+            Err(_) if main => self.say_farewell(context),
+            Err(_) => {}
+        }
+    }
+
+    /// The BYE got its final response, or will get none: either way the dialog is gone ([RFC 3261 §15.1.1]).
+    fn bye_answered(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        client: ClientId,
+        response: Option<&Response>,
+    ) {
+        let Some(at) = self.byes.iter().position(|bye| bye.client == client) else { return };
+        let mut bye = self.byes.remove(at);
+        if let Some(response) = response
+            && is_challenge(response)
+            && self.auth.challenged(response, &mut bye.attempt).is_ok()
+        {
+            let request = bye_request(&mut bye.dialog, &mut self.auth, context);
+            if let Ok(client) = context.send(now, request, Owner::Call(self.id)) {
+                self.byes.push(Bye { client, ..bye });
+                return;
+            }
+        }
+        if bye.main {
+            self.say_farewell(context);
+        }
+    }
+
+    fn request_answered(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        client: ClientId,
+        result: Result<Response, Ending>,
+    ) {
+        let State::Established(established) = &mut self.state else { return };
+        let Some(at) = established.requests.iter().position(|request| request.client == client) else {
+            return;
+        };
+        let mut pending = established.requests.remove(at);
+        if let Ok(response) = &result {
+            if is_challenge(response) && self.auth.challenged(response, &mut pending.attempt).is_ok() {
+                let request =
+                    info_request(&mut established.dialog, &mut self.auth, context, &pending.content);
+                if let Ok(client) = context.send(now, request, Owner::Call(self.id)) {
+                    established.requests.push(InDialog { client, ..pending });
+                    return;
+                }
+            }
+            if response.status().is_success() {
+                self.auth.succeeded(response);
+            }
+        }
+        let gone = match &result {
+            Ok(response) => is_gone(response.status()).then(|| response.status()),
+            Err(Ending::TimedOut) => Some(StatusCode::REQUEST_TIMEOUT),
+            Err(_) => None,
+        };
+        context.tell(Event::Response { id: pending.id, result });
+        if let Some(status) = gone {
+            self.break_off(context, now, Some(status), "the peer no longer knows the call");
+        }
+    }
+
+    /// Requests without an answer end with the call.
+    fn fail_requests(&mut self, context: &mut Context, requests: Vec<InDialog>) {
+        for request in requests {
+            context.tell(Event::Response { id: request.id, result: Err(Ending::Normal) });
+        }
+    }
+
+    /// A request of the peer in a dialog of this usage; the agent has screened it ([RFC 3261 §8.2]).
+    pub(crate) fn handle_request(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        server: ServerId,
+        key: &DialogKey,
+        request: Request,
+    ) {
+        let number = request.headers().require::<CSeq>().map_or(0, |cseq| cseq.number);
+        let in_order = match &mut self.state {
+            State::Calling(calling) => {
+                calling.early_of(&key.remote_tag).is_some_and(|early| early.dialog.receive(number))
+            }
+            State::Alerting(alerting) => alerting.dialog.receive(number),
+            State::Established(established) if established.dialog.key() == *key => {
+                established.dialog.receive(number)
+            }
+            State::Established(_) | State::Over(_) => {
+                let known = *request.method() == Method::BYE;
+                let status = if known { StatusCode::OK } else { StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST };
+                self.answer(context, now, server, &request, status);
+                if known && matches!(self.state, State::Over(_)) {
+                    self.say_farewell(context);
+                }
+                return;
+            }
+        };
+        if !in_order {
+            self.answer(context, now, server, &request, StatusCode::SERVER_INTERNAL_ERROR);
+        } else if *request.method() == Method::BYE {
+            self.answer(context, now, server, &request, StatusCode::OK);
+            self.hung_up(context, now, key);
+        } else if *request.method() == Method::INVITE {
+            self.reinvited(context, now, server, &request);
+        } else if *request.method() == Method::INFO {
+            self.answer(context, now, server, &request, StatusCode::OK);
+            context.tell(Event::Info { dialog: self.id, request });
+        } else {
+            self.answer(context, now, server, &request, StatusCode::METHOD_NOT_ALLOWED);
+        }
+    }
+
+    /// The peer said BYE.
+    fn hung_up(&mut self, context: &mut Context, now: Instant, key: &DialogKey) {
+        let farewell = Farewell { by: Side::Remote, status: None, reason: "the peer hung up".into() };
+        match std::mem::replace(&mut self.state, State::Over(None)) {
+            State::Calling(mut calling) => {
+                // A callee may not do this before it has answered; the fork is dead, the INVITE is not.
+                calling.early.retain(|early| early.dialog.remote_tag() != &*key.remote_tag);
+                self.state = State::Calling(calling);
+            }
+            State::Alerting(alerting) => {
+                alerting.respond(context, now, StatusCode::REQUEST_TERMINATED);
+                self.end(context, farewell, None);
+            }
+            State::Established(established) => {
+                let Established { dialog, requests, .. } = *established;
+                self.state = State::Over(Some(Box::new(dialog)));
+                self.fail_requests(context, requests);
+                self.end(context, farewell, None);
+            }
+            State::Over(dialog) => self.state = State::Over(dialog),
+        }
+    }
+
+    /// A bare answer in the dialog.
+    fn answer(
+        &self,
+        context: &mut Context,
+        now: Instant,
+        server: ServerId,
+        request: &Request,
+        status: StatusCode,
+    ) {
+        let mut response = Response::answer(request, status).build();
+        context.sign_response(&mut response, status == StatusCode::METHOD_NOT_ALLOWED);
+        context.respond(now, server, response);
+    }
+
+    /// Says once that the call is over.
+    fn end(&mut self, context: &mut Context, farewell: Farewell, response: Option<Response>) {
+        if !std::mem::replace(&mut self.ended, true) {
+            let Farewell { by, status, reason } = farewell;
+            context.tell(Event::Ended { dialog: self.id, by, status, reason, response });
+        }
+    }
+
+    fn say_farewell(&mut self, context: &mut Context) {
+        let farewell = self.farewell.take().unwrap_or_else(Farewell::local);
+        self.end(context, farewell, None);
+    }
+
+    /// Makes a dialog's requests find this usage.
+    fn keep_key(&mut self, context: &mut Context, dialog: &Dialog) {
+        let key = dialog.key();
+        if !self.keys.contains(&key) {
+            context.dialogs.insert(key.clone(), self.id);
+            self.keys.push(key);
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, context: &mut Context, now: Instant) {
+        match &self.state {
+            State::Calling(_) => self.calling_timeout(context, now),
+            State::Alerting(_) => self.alerting_timeout(context, now),
+            State::Established(_) => {
+                self.await_ack_timeout(context, now);
+                self.change_timeout(context, now);
+            }
+            State::Over(_) => {}
+        }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        match &self.state {
+            State::Calling(calling) => calling.deadline,
+            State::Alerting(alerting) => alerting.poll_timeout(),
+            State::Established(established) => {
+                let ack = established.await_ack.as_ref().map(AwaitAck::poll_timeout);
+                let change = established.change.as_ref().map(Change::poll_timeout);
+                ack.into_iter().chain(change).min()
+            }
+            State::Over(_) => None,
+        }
+    }
+}
+
+fn bye_request(dialog: &mut Dialog, auth: &mut Authenticator, context: &mut Context) -> Request {
+    let mut request = dialog.request(Method::BYE);
+    context.sign(&mut request);
+    auth.authorize(&mut context.ids, &mut request);
+    request
+}
+
+fn info_request(
+    dialog: &mut Dialog,
+    auth: &mut Authenticator,
+    context: &mut Context,
+    (content_type, body): &(Text, Bytes),
+) -> Request {
+    let mut request = dialog.request(Method::INFO);
+    request.headers_mut().push(&dialog.contact_header());
+    context.sign(&mut request);
+    request.set_body(content_type, body.clone());
+    auth.authorize(&mut context.ids, &mut request);
+    request
+}
+
+fn is_challenge(response: &Response) -> bool {
+    matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED)
+}
+
+/// Statuses that mean the dialog itself is gone ([RFC 3261 §12.2.1.2]).
+fn is_gone(status: StatusCode) -> bool {
+    matches!(status, StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST | StatusCode::REQUEST_TIMEOUT)
+}
+
+/// 64·T1: how long anything may take that the peer owes us.
+fn patience(context: &Context) -> Duration {
+    64 * context.config.transactions.timing.t1
+}

@@ -1,0 +1,337 @@
+//! Placing a call: the INVITE, its early dialogs, and its end ([RFC 3261 §13.2], [RFC 3261 §9.1]).
+//!
+//! [RFC 3261 §13.2]: https://www.rfc-editor.org/rfc/rfc3261#section-13.2
+//! [RFC 3261 §9.1]: https://www.rfc-editor.org/rfc/rfc3261#section-9.1
+
+use std::time::Instant;
+
+use sdp::Direction;
+use sip_msg::{CSeq, CallId, Contact, From, To};
+use sip_msg::{Method, Request, Response, StatusCode, Text, Uri};
+use sip_txn::{ClientId, Ending};
+
+use super::{Established, Farewell, InviteUsage, Sent, State, is_challenge, offer_answer, patience};
+use crate::auth::{Attempt, Authenticator};
+use crate::command::Invite;
+use crate::context::{self, Context, Owner};
+use crate::dialog::Dialog;
+use crate::error::CommandError;
+use crate::event::{DialogId, Event, Side};
+use crate::media_plan::MediaPlan;
+use crate::target;
+
+/// A call of ours that is not answered yet.
+#[derive(Debug)]
+pub(super) struct Calling {
+    pub(super) client: ClientId,
+    /// The INVITE as it was before credentials.
+    request: Request,
+    contact: Uri,
+    /// The plan with our offer outstanding; each early dialog has a fork of it.
+    template: Box<dyn MediaPlan>,
+    late_offer: bool,
+    pub(super) early: Vec<Early>,
+    attempt: Attempt,
+    /// We have given up, and why; the final response is still to come.
+    cancelled: Option<Farewell>,
+    /// When it has rung long enough; once cancelled, when we wait no longer for the final response.
+    pub(super) deadline: Option<Instant>,
+}
+
+/// One place that rings.
+#[derive(Debug)]
+pub(super) struct Early {
+    pub(super) dialog: Dialog,
+    /// Its plan, once a provisional response has answered our offer.
+    plan: Option<Box<dyn MediaPlan>>,
+}
+
+impl Calling {
+    pub(super) fn early_of(&mut self, remote_tag: &str) -> Option<&mut Early> {
+        self.early.iter_mut().find(|early| early.dialog.remote_tag() == remote_tag)
+    }
+}
+
+impl InviteUsage {
+    /// Sends an INVITE.
+    pub(crate) fn call(
+        context: &mut Context,
+        now: Instant,
+        id: DialogId,
+        invite: Invite,
+        mut plan: Box<dyn MediaPlan>,
+    ) -> Result<Self, CommandError> {
+        let (uri, routes) = target::routed(&target::loose(&invite.route), &invite.target);
+        let first = routes.first().map(|route| route.uri());
+        let transport = target::transport(first, &uri);
+        let user = invite.contact_user.clone().or_else(|| invite.from.uri.raw_user().cloned());
+        let secure = invite.target.is_sips() || first.is_some_and(Uri::is_sips);
+        let remote = target::address(first, &uri);
+        let contact = target::contact(&context.layer, transport, remote.as_ref(), user.as_deref(), secure);
+
+        let mut from = From::new(invite.from);
+        from.set_tag(context.ids.tag());
+        let number = context.ids.first_cseq();
+        let mut builder = Request::builder(Method::INVITE, &uri);
+        for route in &routes {
+            builder = builder.header(route);
+        }
+        let mut request = builder
+            .header(&from)
+            .header(&To::new(target::as_address(&invite.target)))
+            .header(&CallId(context.ids.call_id()))
+            .header(&CSeq { number, method: Method::INVITE })
+            .header(&Contact::new(contact.clone()))
+            .build();
+        context::push_all(request.headers_mut(), &invite.headers)?;
+        context.introduce(&mut request);
+        if !invite.late_offer {
+            let offer = plan.offer(Direction::SendRecv);
+            request.set_body(offer_answer::APPLICATION_SDP, offer_answer::body(&offer));
+        }
+        let client = context.send(now, request.clone(), Owner::Call(id))?;
+        let calling = Calling {
+            client,
+            request: request.clone(),
+            contact,
+            template: plan,
+            late_offer: invite.late_offer,
+            early: Vec::new(),
+            attempt: Attempt::default(),
+            cancelled: None,
+            deadline: invite.ring_timeout.map(|timeout| now + timeout),
+        };
+        let mut usage =
+            Self::new(id, Authenticator::new(invite.credentials), State::Calling(Box::new(calling)));
+        usage.invites.push(Sent { client, request });
+        Ok(usage)
+    }
+
+    /// The Contact that an INVITE of ours went out with.
+    pub(super) fn contact_of(&self, invite: &Request) -> Uri {
+        let fallback =
+            || invite.uri().unwrap_or_else(|_| Uri::sip(sip_msg::Host::V4(std::net::Ipv4Addr::UNSPECIFIED)));
+        target::first_contact(invite.headers()).unwrap_or_else(fallback)
+    }
+
+    /// Gives up a call that is not answered: CANCEL, which the transaction layer sends when the rules allow it.
+    ///
+    /// The INVITE may still be answered before the CANCEL arrives; then ACK and BYE follow.
+    pub(super) fn give_up(&mut self, context: &mut Context, now: Instant, why: Farewell) {
+        let State::Calling(calling) = &mut self.state else { return };
+        if calling.cancelled.is_none() {
+            context.layer.cancel(now, calling.client);
+            calling.cancelled = Some(why);
+            calling.deadline = Some(now + patience(context));
+        }
+    }
+
+    pub(super) fn calling_timeout(&mut self, context: &mut Context, now: Instant) {
+        let State::Calling(calling) = &mut self.state else { return };
+        if calling.deadline.is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        match calling.cancelled.take() {
+            None => {
+                let reason = "nobody answered within the ring timeout".into();
+                let status = Some(StatusCode::REQUEST_TIMEOUT);
+                self.give_up(context, now, Farewell { by: Side::Local, status, reason });
+            }
+            Some(why) => {
+                self.state = State::Over(None);
+                self.end(context, why, None);
+            }
+        }
+    }
+
+    /// A provisional response.
+    pub(super) fn progressed(
+        &mut self,
+        context: &mut Context,
+        _now: Instant,
+        client: ClientId,
+        response: Response,
+    ) {
+        let State::Calling(calling) = &mut self.state else { return };
+        if calling.client != client || calling.cancelled.is_some() {
+            return;
+        }
+        if response.status() == StatusCode::TRYING {
+            context.tell(Event::Trying { dialog: self.id });
+            return;
+        }
+        let tag = response.headers().require::<To>().ok().and_then(|to| to.tag().cloned());
+        let mut new = None;
+        let early_media = match tag {
+            None => false,
+            Some(tag) => {
+                if calling.early_of(&tag).is_none() && calling.early.len() < context.config.limits.forks {
+                    let dialog = Dialog::of_response(&calling.request, &calling.contact, &response);
+                    if let Ok(dialog) = dialog {
+                        new = Some(dialog.clone());
+                        calling.early.push(Early { dialog, plan: None });
+                    }
+                }
+                calling.take_early_answer(&tag, &response)
+            }
+        };
+        if let Some(dialog) = new {
+            self.keep_key(context, &dialog);
+        }
+        context.tell(Event::Ringing { dialog: self.id, response, early_media });
+    }
+
+    /// The first 2xx: the call stands, unless we have given it up meanwhile.
+    pub(super) fn call_answered(&mut self, context: &mut Context, now: Instant, response: Response) {
+        let State::Calling(calling) = std::mem::replace(&mut self.state, State::Over(None)) else { return };
+        let Calling { client, contact, template, late_offer, mut early, cancelled, request, .. } = *calling;
+        let sent = self.invites.iter().find(|sent| sent.client == client).map(|sent| sent.request.clone());
+        // As it was sent: the ACK repeats its credentials.
+        let request = sent.unwrap_or(request);
+        self.auth.succeeded(&response);
+        let tag =
+            response.headers().require::<To>().ok().and_then(|to| to.tag().cloned()).unwrap_or_default();
+        let known =
+            early.iter().position(|early| early.dialog.remote_tag() == &*tag).map(|at| early.swap_remove(at));
+        let (mut dialog, plan) = match known {
+            Some(early) => (early.dialog, early.plan),
+            None => match Dialog::of_response(&request, &contact, &response) {
+                Ok(dialog) => (dialog, None),
+                // Message::check passed both messages; their dialog headers can be read.
+                Err(_) => return self.end(context, Farewell::local(), Some(response)),
+            },
+        };
+        dialog.take_route_set(&response);
+        dialog.refresh_target(response.headers());
+        self.keep_key(context, &dialog);
+
+        let description = offer_answer::of_response(&response);
+        let mut answer = None;
+        let mut trouble = None;
+        let plan = match (plan, description) {
+            // RFC 3261 §13.2.1: the first answer counts, in whichever response it came.
+            (Some(plan), _) => plan,
+            (None, None) => {
+                trouble = Some("the 200 has no session description".into());
+                template
+            }
+            (None, Some(description)) => {
+                let mut plan = template;
+                let outcome = if late_offer {
+                    plan.answer(&description).map(|made| answer = Some(made))
+                } else {
+                    plan.accept(&description)
+                };
+                if let Err(refusal) = outcome {
+                    answer = late_offer.then(|| offer_answer::refuse_all(&description));
+                    trouble = Some(refusal.text);
+                }
+                plan
+            }
+        };
+        self.acknowledge(context, now, client, &dialog, &request, answer.as_ref());
+        let established = Established::new(dialog, plan);
+        self.state = State::Established(Box::new(established));
+        if let Some(why) = cancelled {
+            self.farewell = Some(why);
+            self.leave(context, now);
+        } else if let Some(reason) = trouble {
+            let reason = Text::from(format!("no media agreed: {reason}"));
+            self.break_off(context, now, Some(StatusCode::NOT_ACCEPTABLE_HERE), reason);
+        } else {
+            context.tell(Event::Answered { dialog: self.id, response });
+        }
+    }
+
+    /// A final response other than 2xx to an INVITE of ours.
+    pub(super) fn refused(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        client: ClientId,
+        response: Response,
+    ) {
+        let State::Calling(calling) = &mut self.state else {
+            return self.change_refused(context, now, client, &response);
+        };
+        if calling.client != client {
+            return;
+        }
+        let status = response.status();
+        let mut reason = response.reason().detach();
+        if let Some(why) = calling.cancelled.take() {
+            self.state = State::Over(None);
+            return self.end(context, why, Some(response));
+        }
+        if is_challenge(&response) {
+            match self.auth.challenged(&response, &mut calling.attempt) {
+                Ok(()) => match self.call_again(context, now) {
+                    Ok(()) => return,
+                    Err(error) => reason = error.to_string().into(),
+                },
+                Err(trouble) => reason = trouble,
+            }
+        }
+        self.state = State::Over(None);
+        let by = if status == StatusCode::REQUEST_TIMEOUT { Side::Error } else { Side::Remote };
+        self.end(context, Farewell { by, status: Some(status), reason }, Some(response));
+    }
+
+    /// Sends the INVITE anew with credentials: same Call-ID and From tag, next CSeq ([RFC 3261 §22.2]).
+    ///
+    /// [RFC 3261 §22.2]: https://www.rfc-editor.org/rfc/rfc3261#section-22.2
+    fn call_again(&mut self, context: &mut Context, now: Instant) -> Result<(), CommandError> {
+        let State::Calling(calling) = &mut self.state else { return Ok(()) };
+        let number = calling.request.headers().require::<CSeq>()?.number.saturating_add(1);
+        calling.request.headers_mut().replace(&CSeq { number, method: Method::INVITE });
+        let mut request = calling.request.clone();
+        self.auth.authorize(&mut context.ids, &mut request);
+        calling.client = context.send(now, request.clone(), Owner::Call(self.id))?;
+        calling.early.clear();
+        self.invites.push(Sent { client: calling.client, request });
+        Ok(())
+    }
+
+    /// An INVITE of ours ended: if it is one that still waits, then without any final response.
+    pub(super) fn unanswered(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        client: ClientId,
+        ending: &Ending,
+    ) {
+        let State::Calling(calling) = &mut self.state else {
+            return self.change_unanswered(context, now, client, ending);
+        };
+        if calling.client != client {
+            return;
+        }
+        let why = calling.cancelled.take().unwrap_or_else(|| Farewell {
+            by: Side::Error,
+            status: None,
+            reason: ending.to_string().into(),
+        });
+        self.state = State::Over(None);
+        self.end(context, why, None);
+    }
+}
+
+impl Calling {
+    /// Takes an answer to our offer out of a provisional response; whether this dialog has early media now.
+    fn take_early_answer(&mut self, tag: &str, response: &Response) -> bool {
+        let late_offer = self.late_offer;
+        let template = &self.template;
+        let Some(early) = self.early.iter_mut().find(|early| early.dialog.remote_tag() == tag) else {
+            return false;
+        };
+        if early.plan.is_none()
+            && !late_offer
+            && let Some(answer) = offer_answer::of_response(response)
+        {
+            let mut plan = template.fork();
+            // A refused preview is not the end: the 2xx decides.
+            early.plan = plan.accept(&answer).is_ok().then_some(plan);
+        }
+        early.plan.is_some()
+    }
+}

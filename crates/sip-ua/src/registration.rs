@@ -1,0 +1,338 @@
+//! Keeping an address-of-record bound to us ([RFC 3261 §10.2]).
+//!
+//! ```text
+//!  register() -> Registering --2xx--> Registered --0.9 of the time--> Registering ...
+//!                  |    ^                  |
+//!      failure     |    | back-off         | unregister()
+//!      that passes v    |                  v
+//!                 Waiting            Unregistering --any final response--> gone
+//!                  | failure that does not
+//!                  v
+//!                Failed (until unregister())
+//! ```
+//!
+//! [RFC 3261 §10.2]: https://www.rfc-editor.org/rfc/rfc3261#section-10.2
+
+use std::time::{Duration, Instant};
+
+use sip_msg::{CSeq, CallId, Contact, Expires, From, MinExpires, RetryAfter, To};
+use sip_msg::{Method, NameAddr, Request, Response, StatusCode, Text, Uri};
+use sip_txn::{ClientId, Ending};
+
+use crate::auth::{Attempt, Authenticator};
+use crate::command::Account;
+use crate::context::{Context, Owner};
+use crate::error::CommandError;
+use crate::event::{Event, RegistrationId};
+use crate::target;
+
+/// The first wait after a failure; each further one is twice as long.
+const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
+/// The longest wait that we choose ourselves.
+const MAX_BACK_OFF: Duration = Duration::from_secs(60);
+/// The longest wait that a registrar's Retry-After may ask for.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+/// The shortest time between two refreshes, whatever a registrar grants.
+const MIN_REFRESH: Duration = Duration::from_secs(1);
+
+/// One registration.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    id: RegistrationId,
+    account: Account,
+    auth: Authenticator,
+    /// The same for life, with the From tag ([RFC 3261 §10.2], Call-ID and CSeq).
+    call_id: Text,
+    from_tag: Text,
+    cseq: u32,
+    /// The time to ask for, in seconds; a 423 raises it.
+    expires: u32,
+    contact: Uri,
+    state: State,
+    failures: u32,
+    /// The registrar may have a binding of ours.
+    bound: bool,
+    unregister: bool,
+    pub(crate) scheduled: Option<Instant>,
+}
+
+#[derive(Debug)]
+enum State {
+    Registering { client: ClientId, attempt: Attempt, brief: bool },
+    Registered { refresh_at: Instant },
+    Waiting { until: Instant },
+    Failed,
+    Unregistering { client: ClientId, attempt: Attempt },
+    Gone,
+}
+
+impl Registration {
+    /// Sends the first REGISTER.
+    pub(crate) fn start(
+        context: &mut Context,
+        now: Instant,
+        id: RegistrationId,
+        account: Account,
+    ) -> Result<Self, CommandError> {
+        let routes = target::loose(&account.outbound_proxies);
+        let first = routes.first().map(|route| route.uri());
+        let transport = target::transport(first, &account.registrar);
+        let remote = target::address(first, &account.registrar);
+        let user = account.contact_user.clone().or_else(|| account.aor.raw_user().cloned());
+        let secure = account.aor.is_sips();
+        let mut registration = Self {
+            id,
+            auth: Authenticator::new(account.credentials.clone()),
+            call_id: context.ids.call_id(),
+            from_tag: context.ids.tag(),
+            cseq: context.ids.first_cseq(),
+            expires: u32::try_from(account.expires.as_secs()).unwrap_or(u32::MAX).max(1),
+            contact: target::contact(&context.layer, transport, remote.as_ref(), user.as_deref(), secure),
+            account,
+            state: State::Gone,
+            failures: 0,
+            bound: false,
+            unregister: false,
+            scheduled: None,
+        };
+        let client = registration.send(context, now, registration.expires)?;
+        registration.state = State::Registering { client, attempt: Attempt::default(), brief: false };
+        Ok(registration)
+    }
+
+    /// Removes the binding; while a REGISTER is under way, right after it.
+    pub(crate) fn unregister(&mut self, context: &mut Context, now: Instant) {
+        self.unregister = true;
+        match self.state {
+            State::Registering { .. } | State::Unregistering { .. } => {}
+            State::Registered { .. } | State::Waiting { .. } | State::Failed | State::Gone => {
+                self.leave(context, now);
+            }
+        }
+    }
+
+    fn leave(&mut self, context: &mut Context, now: Instant) {
+        let sent = if self.bound { self.send(context, now, 0).ok() } else { None };
+        match sent {
+            Some(client) => self.state = State::Unregistering { client, attempt: Attempt::default() },
+            None => self.gone(context),
+        }
+    }
+
+    fn gone(&mut self, context: &mut Context) {
+        self.state = State::Gone;
+        context.tell(Event::Unregistered { id: self.id });
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        matches!(self.state, State::Gone)
+    }
+
+    fn send(&mut self, context: &mut Context, now: Instant, expires: u32) -> Result<ClientId, CommandError> {
+        let (uri, routes) =
+            target::routed(&target::loose(&self.account.outbound_proxies), &self.account.registrar);
+        let aor = NameAddr {
+            display_name: self.account.display_name.clone(),
+            uri: target::as_address(&self.account.aor),
+        };
+        let mut builder = Request::builder(Method::REGISTER, &uri);
+        for route in &routes {
+            builder = builder.header(route);
+        }
+        let mut request = builder
+            .header(&From::new(aor.clone()).with_tag(self.from_tag.clone()))
+            .header(&To::new(aor))
+            .header(&CallId(self.call_id.clone()))
+            .header(&CSeq { number: self.cseq, method: Method::REGISTER })
+            .header(&Contact::new(self.contact.clone()).with_expires(expires))
+            .header(&Expires(expires))
+            .build();
+        context.introduce(&mut request);
+        self.auth.authorize(&mut context.ids, &mut request);
+        let client = context.send(now, request, Owner::Registration(self.id))?;
+        self.cseq = self.cseq.saturating_add(1);
+        Ok(client)
+    }
+
+    pub(crate) fn handle_response(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        client: ClientId,
+        response: &Response,
+    ) {
+        if response.status().is_provisional() {
+            return;
+        }
+        match std::mem::replace(&mut self.state, State::Failed) {
+            State::Registering { client: sent, attempt, brief } if sent == client => {
+                self.registered(context, now, response, attempt, brief);
+            }
+            State::Unregistering { client: sent, mut attempt } if sent == client => {
+                let again =
+                    is_challenge(response.status()) && self.auth.challenged(response, &mut attempt).is_ok();
+                match again.then(|| self.send(context, now, 0)) {
+                    Some(Ok(client)) => self.state = State::Unregistering { client, attempt },
+                    Some(Err(_)) | None => self.gone(context),
+                }
+            }
+            state @ (State::Registering { .. }
+            | State::Unregistering { .. }
+            | State::Registered { .. }
+            | State::Waiting { .. }
+            | State::Failed
+            | State::Gone) => self.state = state,
+        }
+    }
+
+    /// The final response to a REGISTER that asks for a binding.
+    fn registered(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        response: &Response,
+        mut attempt: Attempt,
+        brief: bool,
+    ) {
+        let status = response.status();
+        if status.is_success() {
+            return self.granted(context, now, response);
+        }
+        if self.unregister {
+            return self.leave(context, now);
+        }
+        if is_challenge(status) {
+            return match self.auth.challenged(response, &mut attempt) {
+                Ok(()) => self.register_again(context, now, attempt, brief),
+                Err(reason) => self.failed_for_good(context, Some(status), reason),
+            };
+        }
+        if status == StatusCode::INTERVAL_TOO_BRIEF
+            && !brief
+            && let Ok(Some(MinExpires(least))) = response.headers().get::<MinExpires>()
+            && least > self.expires
+        {
+            self.expires = least;
+            return self.register_again(context, now, attempt, true);
+        }
+        let reason = response.reason().detach();
+        let asked = response.headers().get::<RetryAfter>().ok().flatten();
+        let asked = asked.map(|retry| Duration::from_secs(retry.seconds.into()).min(MAX_RETRY_AFTER));
+        if may_pass(status) || asked.is_some() {
+            self.failed_for_now(context, now, Some(status), reason, asked);
+        } else {
+            self.failed_for_good(context, Some(status), reason);
+        }
+    }
+
+    fn register_again(&mut self, context: &mut Context, now: Instant, attempt: Attempt, brief: bool) {
+        match self.send(context, now, self.expires) {
+            Ok(client) => self.state = State::Registering { client, attempt, brief },
+            Err(error) => self.failed_for_now(context, now, None, error.to_string().into(), None),
+        }
+    }
+
+    fn granted(&mut self, context: &mut Context, now: Instant, response: &Response) {
+        self.auth.succeeded(response);
+        self.bound = true;
+        if self.unregister {
+            return self.leave(context, now);
+        }
+        let granted = self.granted_seconds(response);
+        if granted == 0 {
+            let reason = "the registrar accepted the request but granted no time".into();
+            return self.failed_for_now(context, now, Some(response.status()), reason, None);
+        }
+        self.failures = 0;
+        let expires = Duration::from_secs(granted.into());
+        self.state = State::Registered { refresh_at: now + (expires * 9 / 10).max(MIN_REFRESH) };
+        context.tell(Event::Registered { id: self.id, expires, contact: self.contact.clone() });
+    }
+
+    /// The time granted to our own Contact, among however many there are ([RFC 3261 §10.2.4]).
+    ///
+    /// A registrar that rewrote our Contact beyond recognition and holds just one still means ours.
+    ///
+    /// [RFC 3261 §10.2.4]: https://www.rfc-editor.org/rfc/rfc3261#section-10.2.4
+    fn granted_seconds(&self, response: &Response) -> u32 {
+        let contacts: Vec<Contact> = response.headers().all::<Contact>().flatten().collect();
+        let ours =
+            contacts.iter().find(|contact| contact.uri().is_some_and(|uri| uri.equivalent(&self.contact)));
+        let only = || contacts.first().filter(|_| contacts.len() == 1);
+        let general = response.headers().get::<Expires>().ok().flatten().map(|Expires(seconds)| seconds);
+        ours.or_else(only).and_then(Contact::expires).or(general).unwrap_or(self.expires)
+    }
+
+    /// Tries again after a while: what the registrar asked for, or 1 s, 2 s, 4 s … 60 s.
+    fn failed_for_now(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        status: Option<StatusCode>,
+        reason: Text,
+        asked: Option<Duration>,
+    ) {
+        let back_off = FIRST_BACK_OFF.saturating_mul(1 << self.failures.min(6)).min(MAX_BACK_OFF);
+        self.failures = self.failures.saturating_add(1);
+        let wait = asked.unwrap_or(back_off).max(FIRST_BACK_OFF);
+        self.state = State::Waiting { until: now + wait };
+        context.tell(Event::RegistrationFailed { id: self.id, status, reason, will_retry_in: Some(wait) });
+    }
+
+    fn failed_for_good(&mut self, context: &mut Context, status: Option<StatusCode>, reason: Text) {
+        self.state = State::Failed;
+        context.tell(Event::RegistrationFailed { id: self.id, status, reason, will_retry_in: None });
+    }
+
+    /// A REGISTER ended without a final response.
+    pub(crate) fn handle_client_ended(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        client: ClientId,
+        ending: &Ending,
+    ) {
+        match &self.state {
+            State::Registering { client: sent, .. } if *sent == client => {
+                if self.unregister {
+                    return self.leave(context, now);
+                }
+                let registrar = &self.account.registrar;
+                let reason = Text::from(format!("no answer from {registrar}: {ending}"));
+                self.failed_for_now(context, now, None, reason, None);
+            }
+            State::Unregistering { client: sent, .. } if *sent == client => self.gone(context),
+            State::Registering { .. }
+            | State::Unregistering { .. }
+            | State::Registered { .. }
+            | State::Waiting { .. }
+            | State::Failed
+            | State::Gone => {}
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, context: &mut Context, now: Instant) {
+        if self.poll_timeout().is_some_and(|at| at <= now) {
+            self.register_again(context, now, Attempt::default(), false);
+        }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        match &self.state {
+            State::Registered { refresh_at } => Some(*refresh_at),
+            State::Waiting { until } => Some(*until),
+            State::Registering { .. } | State::Failed | State::Unregistering { .. } | State::Gone => None,
+        }
+    }
+}
+
+fn is_challenge(status: StatusCode) -> bool {
+    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED)
+}
+
+/// Whether the same request may be answered otherwise in a while.
+fn may_pass(status: StatusCode) -> bool {
+    status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED
+        || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TEMPORARILY_UNAVAILABLE)
+        || status.code() == 429
+}

@@ -1,0 +1,121 @@
+//! Requests outside of dialogs that we send: OPTIONS, MESSAGE and their like ([RFC 3261 §8.1]).
+//!
+//! [RFC 3261 §8.1]: https://www.rfc-editor.org/rfc/rfc3261#section-8.1
+
+use std::time::Instant;
+
+use sip_msg::{CSeq, CallId, Contact, From, To};
+use sip_msg::{Method, Request, Response, StatusCode};
+use sip_txn::{ClientId, Ending};
+
+use crate::auth::{Attempt, Authenticator};
+use crate::command::OutOfDialog;
+use crate::context::{self, Context, Owner};
+use crate::error::CommandError;
+use crate::event::{Event, RequestId};
+use crate::invite::offer_answer;
+use crate::target;
+
+/// A request that waits for its final response.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    id: RequestId,
+    client: ClientId,
+    /// As it was before credentials.
+    request: Request,
+    auth: Authenticator,
+    attempt: Attempt,
+}
+
+impl Outgoing {
+    pub(crate) fn start(
+        context: &mut Context,
+        now: Instant,
+        id: RequestId,
+        asked: OutOfDialog,
+    ) -> Result<Self, CommandError> {
+        let own_way = [Method::INVITE, Method::ACK, Method::BYE, Method::CANCEL, Method::REGISTER];
+        if own_way.contains(&asked.method) {
+            return Err(CommandError::Misuse("request: this method has a command of its own"));
+        }
+        let (uri, routes) = target::routed(&target::loose(&asked.route), &asked.target);
+        let mut builder = Request::builder(asked.method.clone(), &uri);
+        for route in &routes {
+            builder = builder.header(route);
+        }
+        let user = asked.from.uri.raw_user().cloned();
+        let number = context.ids.first_cseq();
+        let mut request = builder
+            .header(&From::new(asked.from).with_tag(context.ids.tag()))
+            .header(&To::new(target::as_address(&asked.target)))
+            .header(&CallId(context.ids.call_id()))
+            .header(&CSeq { number, method: asked.method.clone() })
+            .build();
+        // RFC 3428 §4 and RFC 3261 §11.1: a MESSAGE has no Contact, an OPTIONS may.
+        if asked.method != Method::MESSAGE {
+            let first = routes.first().map(|route| route.uri());
+            let (transport, remote) = (target::transport(first, &uri), target::address(first, &uri));
+            let secure = asked.target.is_sips();
+            let contact =
+                target::contact(&context.layer, transport, remote.as_ref(), user.as_deref(), secure);
+            request.headers_mut().push(&Contact::new(contact));
+        }
+        if asked.method == Method::OPTIONS {
+            request.headers_mut().push(&offer_answer::accept());
+        }
+        context::push_all(request.headers_mut(), &asked.headers)?;
+        context.introduce(&mut request);
+        if let Some((content_type, body)) = asked.body {
+            request.set_body(&content_type, body);
+        }
+        let client = context.send(now, request.clone(), Owner::Request(id))?;
+        let auth = Authenticator::new(asked.credentials);
+        Ok(Self { id, client, request, auth, attempt: Attempt::default() })
+    }
+
+    /// Takes a response; true when it was the last one.
+    pub(crate) fn handle_response(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        client: ClientId,
+        response: Response,
+    ) -> bool {
+        if self.client != client || response.status().is_provisional() {
+            return false;
+        }
+        let challenge =
+            matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED);
+        if challenge
+            && self.auth.challenged(&response, &mut self.attempt).is_ok()
+            && self.send_again(context, now).is_ok()
+        {
+            return false;
+        }
+        context.tell(Event::Response { id: self.id, result: Ok(response) });
+        true
+    }
+
+    fn send_again(&mut self, context: &mut Context, now: Instant) -> Result<(), CommandError> {
+        let CSeq { number, method } = self.request.headers().require::<CSeq>()?;
+        self.request.headers_mut().replace(&CSeq { number: number.saturating_add(1), method });
+        let mut request = self.request.clone();
+        self.auth.authorize(&mut context.ids, &mut request);
+        self.client = context.send(now, request, Owner::Request(self.id))?;
+        Ok(())
+    }
+
+    /// Its transaction ended; true when that was the end of the request.
+    pub(crate) fn handle_client_ended(
+        &mut self,
+        context: &mut Context,
+        client: ClientId,
+        ending: Ending,
+    ) -> bool {
+        if self.client != client {
+            return false;
+        }
+        context.tell(Event::Response { id: self.id, result: Err(ending) });
+        true
+    }
+}
