@@ -1,8 +1,8 @@
 //! [`Message::check`]: what must hold before a message is processed.
 
 use crate::{
-    CSeq, CallId, CheckError, From, HeaderName, MaxForwards, Message, Method, Request, Response, To,
-    TypedHeader, Via,
+    CSeq, CallId, CheckError, From, HeaderError, HeaderName, MaxForwards, Message, Method, Request, Require, Response,
+    Scheme, Text, To, TypedHeader, Unsupported, UriError, Via,
 };
 
 impl Message {
@@ -31,8 +31,32 @@ impl Request {
             return Err(CheckError::CSeqMethod);
         }
         self.headers().get::<MaxForwards>()?;
-        self.uri()?;
+        if self.uri()?.headers().next().is_some() {
+            let at = memchr::memchr(b'?', self.uri_text().as_bytes()).unwrap_or(0);
+            return Err(UriError::Malformed { at, expected: "a Request-URI without headers" }.into());
+        }
         Ok(())
+    }
+
+    /// What a UAS checks beyond [`Request::check`]: the scheme of the Request-URI ([RFC 3261 §8.2.2.1]) and that every
+    /// extension in Require is one of `supported` ([RFC 3261 §8.2.2.3]); not so for ACK and CANCEL.
+    ///
+    /// # Errors
+    /// [`CheckError`]; its status is what a UAS answers, and a 420 carries the header of [`CheckError::Extension`].
+    ///
+    /// [RFC 3261 §8.2.2.1]: https://www.rfc-editor.org/rfc/rfc3261#section-8.2.2.1
+    /// [RFC 3261 §8.2.2.3]: https://www.rfc-editor.org/rfc/rfc3261#section-8.2.2.3
+    pub fn check_uas(&self, supported: &[&str]) -> Result<(), CheckError> {
+        if let Scheme::Other(_) = self.uri()?.scheme() {
+            return Err(CheckError::UriScheme);
+        }
+        if matches!(*self.method(), Method::ACK | Method::CANCEL) {
+            return Ok(());
+        }
+        let required = self.headers().get::<Require>()?.unwrap_or_default();
+        let known = |tag: &Text| supported.iter().any(|known| tag.eq_ignore_ascii_case(known));
+        let unknown: Unsupported = required.iter().filter(|tag| !known(tag)).collect();
+        if unknown.0.is_empty() { Ok(()) } else { Err(CheckError::Extension(unknown)) }
     }
 }
 
@@ -53,7 +77,10 @@ fn check_headers(headers: &crate::Headers) -> Result<Method, CheckError> {
             return Err(CheckError::Repeated(name));
         }
     }
-    headers.require::<Via>()?;
+    let top = headers.require::<Via>()?;
+    if top.branch().is_some_and(|branch| branch == Via::MAGIC_COOKIE) {
+        return Err(HeaderError::Malformed { name: Via::NAME, at: 0, expected: "a branch after the cookie" }.into());
+    }
     headers.all::<Via>().try_for_each(|via| via.map(drop))?;
     headers.require::<From>()?;
     headers.require::<To>()?;

@@ -153,19 +153,27 @@ pub enum CheckError {
     /// The method in CSeq is not the one in the start line.
     #[error("the method in CSeq is not that of the start line")]
     CSeqMethod,
-    /// The Request-URI does not follow the grammar.
+    /// The Request-URI does not follow the grammar, or has headers, which may not stand there.
     #[error("Request-URI: {0}")]
     RequestUri(#[from] crate::UriError),
+    /// The Request-URI is neither `sip:` nor `sips:` nor `tel:`.
+    #[error("the scheme of the Request-URI is not supported")]
+    UriScheme,
+    /// Require names extensions that are not supported; answer with this header.
+    #[error("unsupported extensions are required: {0}")]
+    Extension(crate::Unsupported),
 }
 
 impl CheckError {
-    /// What a UAS answers: 400.
+    /// What a UAS answers: 400, 416 or 420.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Header(error) => error.status(),
             Self::RequestUri(error) => error.status(),
             Self::Repeated(_) | Self::CSeqMethod => StatusCode::BAD_REQUEST,
+            Self::UriScheme => StatusCode::UNSUPPORTED_URI_SCHEME,
+            Self::Extension(_) => StatusCode::BAD_EXTENSION,
         }
     }
 }

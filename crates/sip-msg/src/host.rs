@@ -55,7 +55,11 @@ impl Host {
                 .and_then(|end| rest.get(..end))
                 .and_then(|inside| core::str::from_utf8(inside).ok())
                 .ok_or_else(|| cursor.unexpected("an IPv6 address and ]"))?;
-            let parsed = address.parse().map_err(|_| cursor.unexpected("an IPv6 address"))?;
+            // The grammar of RFC 3261 allows a third colon before an IPv4 tail, and RFC 5118 §4.10 asks to bear with it.
+            let parsed = address
+                .parse()
+                .or_else(|_| address.replacen(":::", "::", 1).parse())
+                .map_err(|_| cursor.unexpected("an IPv6 address"))?;
             cursor.advance(address.len() + 1);
             return Ok(Self::V6(parsed));
         }

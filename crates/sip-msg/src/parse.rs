@@ -54,17 +54,30 @@ fn line(bytes: &[u8], at: usize) -> Result<Line, ParseError> {
     }
 }
 
-pub(crate) fn head(buffer: &Bytes, limits: &Limits) -> Result<Head, ParseError> {
-    scan(buffer, limits, false)
+/// What a scan of the head puts up with.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Mode {
+    /// Nothing.
+    Strict,
+    /// Any version, and lines that are no header field; but not a Content-Length that cannot be read.
+    Framing,
+    /// All of these, and a head that is cut off or over the limits: what comes too late is left out.
+    Salvage,
+}
+
+/// Reads a head to frame a message in a stream: no error that leaves the place of the next message known.
+pub(crate) fn frame(buffer: &Bytes, limits: &Limits) -> Result<Head, ParseError> {
+    scan(buffer, limits, Mode::Framing)
 }
 
 /// Reads what can be read: any version, and lines that are no header field are left out.
 pub(crate) fn salvage(buffer: &Bytes, limits: &Limits) -> Option<Head> {
-    scan(buffer, limits, true).ok()
+    scan(buffer, limits, Mode::Salvage).ok()
 }
 
-fn scan(buffer: &Bytes, limits: &Limits, lenient: bool) -> Result<Head, ParseError> {
+fn scan(buffer: &Bytes, limits: &Limits, mode: Mode) -> Result<Head, ParseError> {
     let bytes: &[u8] = buffer;
+    let (lenient, salvaging) = (mode != Mode::Strict, mode == Mode::Salvage);
     let too_large = ParseError::HeadTooLarge { limit: limits.head_bytes };
     let mut at = leading_line_ends(bytes);
     let origin = at;
@@ -77,7 +90,7 @@ fn scan(buffer: &Bytes, limits: &Limits, lenient: bool) -> Result<Head, ParseErr
     let mut content_length = None;
     loop {
         if at - origin > limits.head_bytes {
-            if lenient {
+            if salvaging {
                 break;
             }
             return Err(too_large);
@@ -107,13 +120,13 @@ fn scan(buffer: &Bytes, limits: &Limits, lenient: bool) -> Result<Head, ParseErr
         };
         match field(buffer, at, line.end) {
             Ok(_) if fields.len() >= limits.header_count => {
-                if lenient {
+                if salvaging {
                     break;
                 }
                 return Err(ParseError::TooManyHeaders { limit: limits.header_count });
             }
             Ok((field, value)) => {
-                if field.name == HeaderName::CONTENT_LENGTH && !lenient {
+                if field.name == HeaderName::CONTENT_LENGTH && !salvaging {
                     content_length = Some(read_content_length(bytes, value, content_length)?);
                 }
                 fields.push(field);
@@ -123,7 +136,7 @@ fn scan(buffer: &Bytes, limits: &Limits, lenient: bool) -> Result<Head, ParseErr
         }
         at = line.next;
     }
-    if at - origin > limits.head_bytes && !lenient {
+    if at - origin > limits.head_bytes && !salvaging {
         return Err(too_large);
     }
     Ok(Head { start, headers: Headers { buffer: buffer.clone(), fields }, content_length, body_at: at })
@@ -187,6 +200,12 @@ fn start_line(buffer: &Bytes, at: usize, end: usize, lenient: bool) -> Result<St
     cursor.seek(at);
     let Ok(method) = Method::read(&mut cursor) else { return wrong(at, "a method") };
     let uri_at = method_length + 1;
+    if lenient {
+        let rest = bytes.get(uri_at..).unwrap_or_default();
+        let uri = rest.split(|&byte| byte <= b' ').find(|part| !part.is_empty()).unwrap_or_default();
+        let uri = Text::from_bytes(buffer.slice_ref(uri));
+        return Ok(StartLine::Request { method, uri });
+    }
     let Some(version_space) = memchr::memrchr(b' ', bytes).filter(|&space| space >= uri_at) else {
         return wrong(end, "a Request-URI and SIP/2.0");
     };
@@ -201,7 +220,7 @@ fn start_line(buffer: &Bytes, at: usize, end: usize, lenient: bool) -> Result<St
         return wrong(at + uri_at, "a Request-URI");
     }
     let version = bytes.get(version_space + 1..).unwrap_or_default();
-    if !version.eq_ignore_ascii_case(b"SIP/2.0") && !lenient {
+    if !version.eq_ignore_ascii_case(b"SIP/2.0") {
         let is_version = version.get(..4).is_some_and(|name| name.eq_ignore_ascii_case(b"SIP/"));
         let at = at + version_space + 1;
         return if is_version {
@@ -261,7 +280,7 @@ fn read_content_length(bytes: &[u8], value: Span, known: Option<usize>) -> Resul
 
 /// Reads one whole datagram.
 pub(crate) fn message(buffer: &Bytes, limits: &Limits) -> Result<Message, ParseError> {
-    let Head { start, headers, content_length, body_at } = head(buffer, limits)?;
+    let Head { start, headers, content_length, body_at } = scan(buffer, limits, Mode::Strict)?;
     let available = buffer.len() - body_at;
     let length = content_length.unwrap_or(available);
     if length > limits.body_bytes {

@@ -337,6 +337,13 @@ impl Uri {
         self
     }
 
+    /// The same URI without a password: what may be shown and sent.
+    #[must_use]
+    pub fn without_password(mut self) -> Self {
+        self.password = None;
+        self
+    }
+
     /// The same URI with one more header after `?`.
     #[must_use]
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
