@@ -81,6 +81,23 @@ impl Latch {
         }
     }
 
+    /// Whether a packet from there might be the peer's: saves the work of looking into it when not.
+    pub(crate) fn may_be(&self, source: SocketAddr) -> bool {
+        match (self.policy, self.state) {
+            (Latching::Strict, _) => self.signalled == Some(source),
+            (Latching::LatchOnce, State::Locked(address)) => address == source,
+            (Latching::LatchOnce, State::Waiting { .. } | State::Supposed(_)) => true,
+        }
+    }
+
+    /// Whether the peer is known to be there.
+    pub(crate) fn is(&self, source: SocketAddr) -> bool {
+        match self.state {
+            State::Waiting { .. } => self.policy == Latching::Strict && self.signalled == Some(source),
+            State::Locked(address) | State::Supposed(address) => address == source,
+        }
+    }
+
     /// Judges a well-formed packet; `authentic` says that its SRTP tag was good.
     pub(crate) fn judge(&mut self, now: Instant, source: SocketAddr, authentic: bool) -> Verdict {
         let signalled = self.signalled == Some(source);

@@ -34,6 +34,18 @@ pub struct Statistics {
     pub concealed: u64,
 }
 
+impl Statistics {
+    /// Sets the score from loss, jitter and round trip.
+    pub(crate) fn score(&mut self) {
+        let missing = self.lost + self.late;
+        let expected = self.packets_received + self.lost;
+        let loss = if expected == 0 { 0.0 } else { missing as f32 / expected as f32 };
+        // One way, plus what a jitter buffer adds, plus packet time and codec.
+        let delay = self.round_trip.unwrap_or_default() / 2 + self.jitter * 2 + Duration::from_millis(20);
+        self.mos = mean_opinion_score(delay, loss);
+    }
+}
+
 /// The mean opinion score for a mouth-to-ear delay and a share of lost packets (0.0 to 1.0).
 ///
 /// ITU-T G.107 with its default values, which leaves the delay impairment and the packet-loss impairment; the codec is

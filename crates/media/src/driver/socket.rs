@@ -42,9 +42,10 @@ impl MediaSocket {
         match choice {
             PortChoice::One(0) | PortChoice::System => Self::bind_any(ip).await,
             PortChoice::One(port) => match Self::bind_pair(ip, port).await {
-                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                    Err(in_use(format!("media ports {port} and {} at {ip} are in use; choose others", port + 1)))
-                }
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(in_use(format!(
+                    "media ports {port} and {} at {ip} are in use; choose others",
+                    port + 1
+                ))),
                 result => result,
             },
             PortChoice::Range(low, high) => Self::bind_range(ip, low, high).await,
@@ -70,13 +71,17 @@ impl MediaSocket {
                 Err(error) => return Err(error),
             }
         }
-        Err(in_use(format!("the system has no free pair of media ports at {ip}; close calls or free UDP ports")))
+        Err(in_use(format!(
+            "the system has no free pair of media ports at {ip}; close calls or free UDP ports"
+        )))
     }
 
     async fn bind_range(ip: IpAddr, low: u16, high: u16) -> io::Result<Self> {
         let first = low.checked_next_multiple_of(2).unwrap_or(u16::MAX);
         if first == 0 || first >= high {
-            let text = format!("media ports {low}-{high} hold no pair of an even port and the next; widen the range");
+            let text = format!(
+                "media ports {low}-{high} hold no pair of an even port and the next; widen the range"
+            );
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         for port in (first..high).step_by(2) {

@@ -1,0 +1,628 @@
+//! The media session of one call, as a core without I/O.
+
+mod incoming;
+mod outbox;
+mod outgoing;
+mod protection;
+mod reports;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rtp::{NtpTime, Packet};
+use stun::demux;
+
+use crate::impairment::{Impairing, Impairment};
+use crate::playout::Pacer;
+use crate::port::{Latch, Verdict};
+use crate::random::Random;
+use crate::source::{Ended, Player};
+use crate::{Agreement, FRAME_DURATION, FRAME_SAMPLES, Frame, Latching, PlaybackId, Source, Statistics};
+use incoming::Incoming;
+use outbox::Outbox;
+use outgoing::Outgoing;
+use protection::Protection;
+use reports::Reports;
+
+/// The least time between two reports of a competing source.
+const COMPETING_INTERVAL: Duration = Duration::from_secs(5);
+/// The largest datagram that is looked at.
+const DATAGRAM_LIMIT: usize = 2_048;
+
+/// How a session behaves.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// Whose media is taken. Default [`Latching::LatchOnce`].
+    pub latching: Latching,
+    /// How long nothing may come from a peer that should send until [`Event::MediaTimeout`]. Default 30 s.
+    pub media_timeout: Duration,
+    /// How much audio [`Session::write`] keeps. Default 1 s.
+    pub queue: Duration,
+    /// How long a digit lasts. Default 100 ms.
+    pub digit_duration: Duration,
+    /// The wall-clock time at `now` of [`Session::new`], for RTCP; `None` counts from zero instead
+    /// ([RFC 3550 §6.4.1] allows both).
+    ///
+    /// [RFC 3550 §6.4.1]: https://www.rfc-editor.org/rfc/rfc3550#section-6.4.1
+    pub wall_clock: Option<NtpTime>,
+    /// Damage done to what is sent, for test tools. Default none.
+    pub impairment: Impairment,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            latching: Latching::default(),
+            media_timeout: Duration::from_secs(30),
+            queue: Duration::from_secs(1),
+            digit_duration: Duration::from_millis(100),
+            wall_clock: None,
+            impairment: Impairment::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Sets whose media is taken.
+    #[must_use]
+    pub fn latching(mut self, latching: Latching) -> Self {
+        self.latching = latching;
+        self
+    }
+
+    /// Sets how long a peer may be silent.
+    #[must_use]
+    pub fn media_timeout(mut self, media_timeout: Duration) -> Self {
+        self.media_timeout = media_timeout;
+        self
+    }
+
+    /// Sets how much audio [`Session::write`] keeps.
+    #[must_use]
+    pub fn queue(mut self, queue: Duration) -> Self {
+        self.queue = queue;
+        self
+    }
+
+    /// Sets how long a digit lasts.
+    #[must_use]
+    pub fn digit_duration(mut self, digit_duration: Duration) -> Self {
+        self.digit_duration = digit_duration;
+        self
+    }
+
+    /// Sets the wall-clock time at the start.
+    #[must_use]
+    pub fn wall_clock(mut self, wall_clock: NtpTime) -> Self {
+        self.wall_clock = Some(wall_clock);
+        self
+    }
+
+    /// Sets the damage done to what is sent.
+    #[must_use]
+    pub fn impairment(mut self, impairment: Impairment) -> Self {
+        self.impairment = impairment;
+        self
+    }
+}
+
+/// Which of the two ports of a session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Component {
+    /// The even one; with RTCP multiplexing the only one.
+    Rtp,
+    /// The next one.
+    Rtcp,
+}
+
+/// What the network tells a session.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Input<'a> {
+    /// A datagram arrived.
+    Datagram {
+        /// At which port.
+        component: Component,
+        /// From where.
+        source: SocketAddr,
+        /// Its octets.
+        bytes: &'a [u8],
+    },
+}
+
+/// What a session asks its owner to do, in this order.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Output<'a> {
+    /// Send a datagram now.
+    Transmit(Transmit<'a>),
+    /// 20 ms of what the peer says; only after [`Session::deliver_frames`].
+    Frame(&'a Frame),
+    /// Tell the application.
+    Event(Event),
+}
+
+/// A datagram to send.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Transmit<'a> {
+    /// From which port.
+    pub component: Component,
+    /// To where.
+    pub destination: SocketAddr,
+    /// Its octets.
+    pub bytes: &'a [u8],
+}
+
+/// What an application wants to know of a session.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The peer's media comes from this address, and ours goes there from now on.
+    Latched {
+        /// The peer's address for RTP.
+        address: SocketAddr,
+    },
+    /// The peer pressed a key (RFC 4733); told once for each key, when it is released.
+    Digit {
+        /// `0` to `9`, `*`, `#`, `A` to `D`, or `!` for hook flash.
+        digit: char,
+        /// How long it was pressed.
+        duration: Duration,
+    },
+    /// All digits of [`Session::send_digits`] have been sent.
+    DigitsSent,
+    /// A [`Session::play`] is over.
+    PlaybackFinished {
+        /// Which.
+        playback: PlaybackId,
+        /// It was ended by another one, or stopped.
+        interrupted: bool,
+    },
+    /// All that was given to [`Session::write`] has been sent.
+    QueueDrained,
+    /// A peer that should send has not, for [`Config::media_timeout`].
+    MediaTimeout,
+    /// The peer sends again after a [`Event::MediaTimeout`].
+    MediaResumed,
+    /// Somebody else sends media to our port and is ignored; told at most every 5 s.
+    CompetingSource {
+        /// Who.
+        source: SocketAddr,
+    },
+    /// The numbers so far; every 5 s, with the RTCP reports.
+    Statistics(Statistics),
+}
+
+/// Why digits were not taken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DigitsError {
+    /// There is no such key.
+    #[error("'{0}' is no DTMF digit; use 0-9, *, #, A-D")]
+    NoSuchDigit(char),
+    /// The peer does not take telephone-event, or nothing is agreed yet.
+    #[error("the peer takes no digits by RFC 4733")]
+    NotAgreed,
+    /// More digits would wait than a session keeps.
+    #[error("too many digits are waiting to be sent")]
+    TooMany,
+    /// The session is over.
+    #[error("the media session is over")]
+    Closed,
+}
+
+/// The media of one call: datagrams in, datagrams out, and 20 ms frames of audio between.
+///
+/// It is driven as every core here: after each call, [`poll_output`](Self::poll_output) until `None`, then sleep until
+/// [`poll_timeout`](Self::poll_timeout). Nothing is allocated for a packet once the buffers have grown.
+#[derive(Debug)]
+pub struct Session {
+    config: Config,
+    agreement: Option<Agreement>,
+    protection: Protection,
+    rtp_latch: Latch,
+    rtcp_latch: Latch,
+    pacer: Pacer,
+    last_tick: Instant,
+    incoming: Incoming,
+    outgoing: Outgoing,
+    player: Player,
+    reports: Reports,
+    impairing: Impairing,
+    outbox: Outbox,
+    scratch: Vec<u8>,
+    deliver_frames: bool,
+    last_media: Instant,
+    timed_out: bool,
+    competing_told: Option<Instant>,
+    foreign: u64,
+    unauthentic: u64,
+    malformed: u64,
+}
+
+impl Session {
+    /// A session that does nothing until an [`Agreement`] is applied; `seed` must come from a good random source.
+    #[must_use]
+    pub fn new(now: Instant, config: Config, seed: [u8; 32]) -> Self {
+        let mut random = Random::new(seed);
+        let queue_samples = config.queue.as_millis() * u128::from(crate::SAMPLE_RATE_HZ) / 1_000;
+        let outgoing = Outgoing::new(&mut random);
+        let reports = Reports::new(now, outgoing.ssrc, config.wall_clock, &mut random);
+        Self {
+            agreement: None,
+            protection: Protection::Clear,
+            rtp_latch: Latch::new(config.latching),
+            rtcp_latch: Latch::new(config.latching),
+            pacer: Pacer::new(FRAME_DURATION),
+            last_tick: now,
+            incoming: Incoming::new(),
+            outgoing,
+            player: Player::new(usize::try_from(queue_samples).unwrap_or(usize::MAX)),
+            reports,
+            impairing: Impairing::new(config.impairment),
+            outbox: Outbox::new(),
+            scratch: Vec::new(),
+            deliver_frames: false,
+            last_media: now,
+            timed_out: false,
+            competing_told: None,
+            foreign: 0,
+            unauthentic: 0,
+            malformed: 0,
+            config,
+        }
+    }
+
+    /// Takes what an offer and its answer settled: the first, or a change (hold, resume, another address or codec).
+    ///
+    /// SSRC, sequence numbers and timestamps go on; SRTP contexts too, where the key is the same as before.
+    pub fn apply(&mut self, now: Instant, agreement: Agreement) {
+        self.protection.configure(agreement.srtp.as_ref());
+        self.rtp_latch.signal(agreement.remote_rtp);
+        self.rtcp_latch.signal(agreement.remote_rtcp);
+        self.incoming.configure(&agreement);
+        self.outgoing.configure(&agreement);
+        let (sends, receives) = (agreement.direction.sends(), agreement.direction.receives());
+        if !receives || !self.agreement.as_ref().is_some_and(|old| old.direction.receives()) {
+            self.incoming.pause();
+            (self.last_media, self.timed_out) = (now, false);
+        }
+        self.agreement = Some(agreement);
+        self.reports.start(now);
+        if sends || receives {
+            if self.pacer.next().is_none() {
+                self.pacer.start(now);
+            }
+        } else {
+            self.pacer.stop();
+        }
+    }
+
+    /// What was applied last.
+    #[must_use]
+    pub fn agreement(&self) -> Option<&Agreement> {
+        self.agreement.as_ref()
+    }
+
+    /// The synchronization source of what we send, the same for the whole call.
+    #[must_use]
+    pub fn ssrc(&self) -> u32 {
+        self.outgoing.ssrc
+    }
+
+    /// Sets what is sent when nothing is being played.
+    pub fn set_source(&mut self, source: Source) {
+        self.player.set_source(source);
+    }
+
+    /// Plays samples at 8000 Hz in the place of the source; [`Event::PlaybackFinished`] tells when it is over.
+    ///
+    /// It interrupts another playback, waits while the call is held, and pauses for digits.
+    pub fn play(&mut self, samples: impl Into<Arc<[i16]>>) -> PlaybackId {
+        let (id, interrupted) = self.player.play(samples.into());
+        self.tell_interrupted(interrupted);
+        id
+    }
+
+    /// Ends the playback, if there is one.
+    pub fn stop_playback(&mut self) {
+        let stopped = self.player.stop();
+        self.tell_interrupted(stopped);
+    }
+
+    /// Queues samples at 8000 Hz for [`Source::Queue`] and says how many were taken; the rest did not fit.
+    pub fn write(&mut self, samples: &[i16]) -> usize {
+        self.player.write(samples)
+    }
+
+    /// How many samples wait to be sent.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.player.queued()
+    }
+
+    /// Throws away what waits to be sent, as when the caller interrupts.
+    pub fn clear_queue(&mut self) {
+        self.player.clear();
+    }
+
+    /// Sends digits one after the other as telephone-events: `0`-`9`, `*`, `#`, `A`-`D`; blanks are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`DigitsError`] for an unknown digit, a peer that takes none, or when more than 64 wait; none is sent then, or in
+    /// the last case those that fit.
+    pub fn send_digits(&mut self, digits: &str) -> Result<(), DigitsError> {
+        match &self.agreement {
+            Some(agreement) if agreement.telephone_event.is_some() => {
+                self.outgoing.send_digits(digits, self.config.digit_duration)
+            }
+            _ => Err(DigitsError::NotAgreed),
+        }
+    }
+
+    /// Whether to hand out what the peer says as [`Output::Frame`]: one each 20 ms, silence and concealment included.
+    pub fn deliver_frames(&mut self, deliver: bool) {
+        self.deliver_frames = deliver;
+    }
+
+    /// Sets the damage done to what is sent, for test tools.
+    pub fn set_impairment(&mut self, impairment: Impairment) {
+        self.impairing = Impairing::new(impairment);
+    }
+
+    /// Says goodbye by RTCP and stops.
+    pub fn close(&mut self, now: Instant) {
+        if let Some((component, destination)) = self.rtcp_destination() {
+            let mut buffer = self.outbox.buffer();
+            self.reports.write_bye(now, &self.outgoing, &mut self.incoming, &mut buffer);
+            self.transmit_rtcp(component, destination, buffer);
+        }
+        self.pacer.stop();
+        self.reports.stop();
+        self.agreement = None;
+    }
+
+    /// The numbers so far.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        let mut statistics = Statistics {
+            packets_sent: self.outgoing.packets,
+            foreign: self.foreign,
+            unauthentic: self.unauthentic,
+            malformed: self.malformed,
+            ..Statistics::default()
+        };
+        self.incoming.count(&mut statistics);
+        self.reports.count(&mut statistics);
+        statistics.score();
+        statistics
+    }
+
+    /// Takes what the network tells; never fails, what makes no sense is counted and dropped.
+    pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
+        let Input::Datagram { component, source, bytes } = input;
+        match (demux::classify(bytes), component) {
+            (demux::Kind::Rtp, Component::Rtp) => self.handle_rtp(now, source, bytes),
+            (demux::Kind::Rtcp, component) => self.handle_rtcp(now, component, source, bytes),
+            // Connectivity checks are not answered yet; they are no fault of the peer's.
+            (demux::Kind::Stun, _) => {}
+            _ => self.malformed += 1,
+        }
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(tick) = self.pacer.tick(now) {
+            self.tick(now, tick.skipped);
+        }
+        self.report(now);
+        self.watch(now);
+        self.tell_digits(now);
+    }
+
+    /// The next thing to do; asked until `None` after each call.
+    pub fn poll_output(&mut self) -> Option<Output<'_>> {
+        self.outbox.poll()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout); `None` while there is nothing to wait for.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [self.pacer.next(), self.reports.poll_timeout(), self.incoming.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn handle_rtp(&mut self, now: Instant, source: SocketAddr, bytes: &[u8]) {
+        let Some(agreement) = &self.agreement else { return };
+        if !self.rtp_latch.may_be(source) {
+            return self.refuse(now, source);
+        }
+        if bytes.len() > DATAGRAM_LIMIT {
+            self.malformed += 1;
+            return;
+        }
+        self.scratch.clear();
+        self.scratch.extend_from_slice(bytes);
+        let Ok(authentic) = self.protection.open_rtp(&mut self.scratch) else {
+            self.unauthentic += 1;
+            return;
+        };
+        let Some(packet) =
+            Packet::new(self.scratch.as_slice()).ok().filter(|packet| self.incoming.knows(packet))
+        else {
+            self.malformed += 1;
+            return;
+        };
+        match self.rtp_latch.judge(now, source, authentic) {
+            Verdict::Refuse => return self.refuse(now, source),
+            Verdict::Latched => self.outbox.event(Event::Latched { address: source }),
+            Verdict::Accept => {}
+        }
+        let receives = agreement.direction.receives();
+        if self.incoming.take(now, &packet, receives) {
+            self.last_media = now;
+            if std::mem::take(&mut self.timed_out) {
+                self.outbox.event(Event::MediaResumed);
+            }
+        }
+        self.tell_digits(now);
+    }
+
+    fn handle_rtcp(&mut self, now: Instant, component: Component, source: SocketAddr, bytes: &[u8]) {
+        let Some(agreement) = &self.agreement else { return };
+        let shared = component == Component::Rtp;
+        if bytes.len() > DATAGRAM_LIMIT || shared != agreement.rtcp_mux {
+            self.malformed += 1;
+            return;
+        }
+        let latch = if shared { &mut self.rtp_latch } else { &mut self.rtcp_latch };
+        if !latch.may_be(source) {
+            return self.refuse(now, source);
+        }
+        self.scratch.clear();
+        self.scratch.extend_from_slice(bytes);
+        let Ok(authentic) = self.protection.open_rtcp(&mut self.scratch) else {
+            self.unauthentic += 1;
+            return;
+        };
+        if !reports::is_well_formed(&self.scratch) {
+            self.malformed += 1;
+            return;
+        }
+        // RTCP must not decide where audio goes: on a shared port it is judged like RTP, and latches nothing.
+        let believed =
+            if shared { latch.is(source) } else { latch.judge(now, source, authentic) != Verdict::Refuse };
+        if !believed {
+            return self.refuse(now, source);
+        }
+        self.reports.take(now, &self.scratch, &self.outgoing, &mut self.incoming);
+    }
+
+    /// Counts somebody else's packet, and tells of it now and then.
+    fn refuse(&mut self, now: Instant, source: SocketAddr) {
+        self.foreign += 1;
+        let told =
+            self.competing_told.is_some_and(|told| now.saturating_duration_since(told) < COMPETING_INTERVAL);
+        if !told {
+            self.competing_told = Some(now);
+            self.outbox.event(Event::CompetingSource { source });
+        }
+    }
+
+    /// One turn of the media clock: a frame in, a frame out.
+    fn tick(&mut self, now: Instant, skipped: u32) {
+        let mut heard = [0; FRAME_SAMPLES];
+        for _ in 0..=skipped {
+            self.incoming.play_out(now, &mut heard);
+        }
+        if self.deliver_frames {
+            self.outbox.frame(heard);
+        }
+        // The clock stood still while nothing flowed either way; the timestamp must not.
+        let stood = now.saturating_duration_since(self.last_tick).as_millis() / FRAME_DURATION.as_millis();
+        let stood = u32::try_from(stood).unwrap_or(u32::MAX).saturating_sub(1);
+        self.last_tick = now;
+        let skipped = skipped.max(stood);
+        if skipped > 0 {
+            self.outgoing.skip(skipped);
+        }
+        self.send(&heard);
+    }
+
+    fn send(&mut self, heard: &Frame) {
+        let (Some(agreement), Some(destination)) = (&self.agreement, self.rtp_latch.destination()) else {
+            return self.outgoing.skip(1);
+        };
+        if !agreement.direction.sends() {
+            return self.outgoing.skip(1);
+        }
+        let mut buffer = self.outbox.buffer();
+        let ready = match agreement.telephone_event {
+            Some(payload_types) if self.outgoing.sends_digits() => {
+                self.outgoing.digit_packet(payload_types, &mut buffer)
+            }
+            _ => {
+                let mut frame = [0; FRAME_SAMPLES];
+                let ended = self.player.fill(heard, &mut frame);
+                self.tell_ended(ended);
+                self.impairing.alter(&mut frame);
+                self.outgoing.audio_packet(&frame, &mut buffer)
+            }
+        };
+        if self.outgoing.digits_done() {
+            self.outbox.event(Event::DigitsSent);
+        }
+        if ready && self.protection.seal_rtp(&mut buffer) && !self.impairing.drops() {
+            self.outbox.packet(Component::Rtp, destination, buffer);
+        } else {
+            self.outbox.recycle(buffer);
+        }
+    }
+
+    fn report(&mut self, now: Instant) {
+        if !self.reports.is_due(now) {
+            return;
+        }
+        let statistics = self.statistics();
+        self.outbox.event(Event::Statistics(statistics));
+        let mut buffer = self.outbox.buffer();
+        self.reports.write(now, &self.outgoing, &mut self.incoming, &mut buffer);
+        match self.rtcp_destination() {
+            Some((component, destination)) => self.transmit_rtcp(component, destination, buffer),
+            None => self.outbox.recycle(buffer),
+        }
+    }
+
+    fn rtcp_destination(&self) -> Option<(Component, SocketAddr)> {
+        if self.agreement.as_ref()?.rtcp_mux {
+            Some((Component::Rtp, self.rtp_latch.destination()?))
+        } else {
+            Some((Component::Rtcp, self.rtcp_latch.destination()?))
+        }
+    }
+
+    fn transmit_rtcp(&mut self, component: Component, destination: SocketAddr, mut buffer: Vec<u8>) {
+        if !buffer.is_empty() && self.protection.seal_rtcp(&mut buffer) {
+            self.outbox.packet(component, destination, buffer);
+        } else {
+            self.outbox.recycle(buffer);
+        }
+    }
+
+    /// Tells when a peer that should send has been silent for too long.
+    fn watch(&mut self, now: Instant) {
+        let expected = self.agreement.as_ref().is_some_and(|agreement| agreement.direction.receives());
+        let silent = now.saturating_duration_since(self.last_media);
+        if expected && !self.timed_out && silent >= self.config.media_timeout {
+            self.timed_out = true;
+            self.outbox.event(Event::MediaTimeout);
+        }
+    }
+
+    fn tell_digits(&mut self, now: Instant) {
+        while let Some((digit, duration)) = self.incoming.poll_digit(now) {
+            self.outbox.event(Event::Digit { digit, duration });
+        }
+    }
+
+    fn tell_ended(&mut self, ended: Option<Ended>) {
+        match ended {
+            Some(Ended::Playback(playback)) => {
+                self.outbox.event(Event::PlaybackFinished { playback, interrupted: false });
+            }
+            Some(Ended::Queue) => self.outbox.event(Event::QueueDrained),
+            None => {}
+        }
+    }
+
+    fn tell_interrupted(&mut self, playback: Option<PlaybackId>) {
+        if let Some(playback) = playback {
+            self.outbox.event(Event::PlaybackFinished { playback, interrupted: true });
+        }
+    }
+}

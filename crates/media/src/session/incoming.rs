@@ -1,0 +1,179 @@
+//! The stream we receive: RTP packets → frames and digits.
+
+use std::time::{Duration, Instant};
+
+use rtp::jitter_buffer::{Arrived, Insert, JitterBuffer, JitterConfig, Pop};
+use rtp::telephone_event::{Notice, Receiver};
+use rtp::{ClockRate, Packet, seq};
+
+use crate::agreement::PayloadTypes;
+use crate::codec::Codec;
+use crate::concealment::Concealment;
+use crate::{Agreement, CodecId, FRAME_SAMPLES, Frame, Statistics};
+
+/// Packets that may wait in the jitter buffer.
+const SLOTS: usize = 32;
+/// The longest payload: 80 ms of G.711.
+const LONGEST_PAYLOAD: usize = 640;
+/// The most samples that are concealed or silenced at a time: 120 ms.
+const LONGEST_GAP: u32 = 960;
+
+/// The peer's stream.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    codecs: Vec<Decoder>,
+    event: Option<PayloadTypes>,
+    stream: Option<u32>,
+    /// Another SSRC that sent a packet, and the sequence number that would confirm it.
+    candidate: Option<(u32, u16)>,
+    jitter: JitterBuffer,
+    digits: Receiver,
+    concealment: Concealment,
+    /// Decoded and not yet played.
+    samples: Vec<i16>,
+    concealed: u64,
+}
+
+#[derive(Debug)]
+struct Decoder {
+    id: CodecId,
+    payload_type: u8,
+    codec: Box<dyn Codec>,
+}
+
+impl Incoming {
+    pub(super) fn new() -> Self {
+        Self {
+            codecs: Vec::new(),
+            event: None,
+            stream: None,
+            candidate: None,
+            jitter: JitterBuffer::new(JitterConfig::default().capacity(SLOTS, LONGEST_PAYLOAD)),
+            digits: Receiver::new(ClockRate::HZ_8000),
+            concealment: Concealment::default(),
+            samples: Vec::new(),
+            concealed: 0,
+        }
+    }
+
+    /// Takes the codecs we said we would understand; one that stays keeps its state.
+    pub(super) fn configure(&mut self, agreement: &Agreement) {
+        let mut old = std::mem::take(&mut self.codecs);
+        for agreed in &agreement.codecs {
+            let known = old.iter().position(|decoder| decoder.id == agreed.id);
+            let codec = known.map_or_else(|| agreed.id.make(), |index| old.swap_remove(index).codec);
+            self.codecs.push(Decoder { id: agreed.id, payload_type: agreed.payload_types.receive, codec });
+        }
+        self.event = agreement.telephone_event;
+    }
+
+    /// Forgets what waits to be played: nothing is to be heard now.
+    pub(super) fn pause(&mut self) {
+        self.jitter.reset();
+        self.samples.clear();
+        self.concealment.reset();
+    }
+
+    /// Whether a packet's payload type is one we agreed to.
+    pub(super) fn knows<T: AsRef<[u8]>>(&self, packet: &Packet<T>) -> bool {
+        let payload_type = packet.payload_type();
+        self.is_event(payload_type) || self.codecs.iter().any(|decoder| decoder.payload_type == payload_type)
+    }
+
+    /// Takes in a packet of the peer's; false when it is not (yet) believed.
+    pub(super) fn take<T: AsRef<[u8]>>(&mut self, now: Instant, packet: &Packet<T>, receives: bool) -> bool {
+        if !self.follow(packet.ssrc(), packet.sequence_number()) {
+            return false;
+        }
+        if !receives {
+            return true;
+        }
+        let (sequence_number, timestamp) = (packet.sequence_number(), packet.timestamp());
+        let payload_type = packet.payload_type();
+        if self.is_event(payload_type) {
+            self.digits.handle_packet(now, timestamp, packet.payload());
+            self.jitter.insert_placeholder(sequence_number, timestamp);
+            return true;
+        }
+        let (marker, payload) = (packet.marker(), packet.payload());
+        let arrived = Arrived { sequence_number, timestamp, payload_type, marker, payload };
+        self.jitter.insert(now, arrived) != Insert::TooLong
+    }
+
+    /// Writes the next 20 ms of what the peer says.
+    pub(super) fn play_out(&mut self, now: Instant, frame: &mut Frame) {
+        while self.samples.len() < FRAME_SAMPLES {
+            let start = self.samples.len();
+            let (ticks, lost) = match self.jitter.pop(now) {
+                Pop::Frame(frame) => {
+                    let decoder =
+                        self.codecs.iter_mut().find(|decoder| decoder.payload_type == frame.payload_type);
+                    if let Some(decoder) = decoder {
+                        decoder.codec.decode(frame.payload, &mut self.samples);
+                    }
+                    self.concealment.good(self.samples.get_mut(start..).unwrap_or_default());
+                    continue;
+                }
+                Pop::Lost { ticks } | Pop::Stretch { ticks } => (ticks, true),
+                Pop::Silence { ticks } => (ticks, false),
+            };
+            self.samples.resize(start + ticks.min(LONGEST_GAP) as usize, 0);
+            let gap = self.samples.get_mut(start..).unwrap_or_default();
+            if lost {
+                self.concealed += 1;
+                self.concealment.conceal(gap);
+            } else {
+                self.concealment.good(gap);
+            }
+        }
+        for (to, from) in frame.iter_mut().zip(self.samples.drain(..FRAME_SAMPLES)) {
+            *to = from;
+        }
+    }
+
+    /// The next key that was pressed and released.
+    pub(super) fn poll_digit(&mut self, now: Instant) -> Option<(char, Duration)> {
+        self.digits.handle_timeout(now);
+        loop {
+            if let Notice::Ended { event, duration, .. } = self.digits.poll()? {
+                return Some((event.to_char(), duration));
+            }
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.digits.poll_timeout()
+    }
+
+    pub(super) fn count(&self, statistics: &mut Statistics) {
+        statistics.late = self.jitter.statistics().late;
+        statistics.concealed = self.concealed;
+    }
+
+    fn is_event(&self, payload_type: u8) -> bool {
+        self.event.is_some_and(|event| event.receive == payload_type)
+    }
+
+    /// Whether a packet belongs to the stream we listen to. The first one does; another SSRC takes over with its second
+    /// packet in order, so that a single stray cannot throw away what waits to be played.
+    fn follow(&mut self, ssrc: u32, sequence_number: u16) -> bool {
+        if self.stream == Some(ssrc) {
+            return true;
+        }
+        let next = sequence_number.wrapping_add(1);
+        let confirmed = self.candidate.is_some_and(|(candidate, expected)| {
+            candidate == ssrc && (0..3).contains(&seq::distance(expected, sequence_number))
+        });
+        if self.stream.is_some() && !confirmed {
+            self.candidate = Some((ssrc, next));
+            return false;
+        }
+        if self.stream.is_some() {
+            self.jitter.reset();
+            self.digits.reset();
+        }
+        self.stream = Some(ssrc);
+        self.candidate = None;
+        true
+    }
+}

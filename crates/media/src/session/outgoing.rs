@@ -1,0 +1,174 @@
+//! The stream we send: frames and digits → RTP packets.
+
+use std::time::Duration;
+
+use rtp::telephone_event::{EventPacket, Report, SenderConfig, TelephoneEvent};
+use rtp::{PacketBuilder, RtpTime, telephone_event};
+
+use crate::agreement::PayloadTypes;
+use crate::codec::Codec;
+use crate::random::Random;
+use crate::session::DigitsError;
+use crate::{Agreement, CodecId, FRAME_DURATION, FRAME_SAMPLES, Frame};
+
+/// Ticks of the RTP clock in a frame.
+const FRAME_TICKS: u32 = FRAME_SAMPLES as u32;
+/// The most frames a packet carries: 60 ms.
+const MOST_FRAMES: u32 = 3;
+/// Room for the RTP header without CSRCs and extension.
+const HEADER: usize = 12;
+
+/// Our RTP stream; it keeps its SSRC for the whole call, through hold and resume.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) ssrc: u32,
+    sequence_number: u16,
+    /// The timestamp of the next frame. It goes with real time, whether or not anything is sent.
+    timestamp: RtpTime,
+    /// The next audio packet is the first after a silence: it carries the marker.
+    resumes: bool,
+    digits: telephone_event::Sender,
+    digits_sent: bool,
+    codec: Option<(CodecId, Box<dyn Codec>)>,
+    payload_type: u8,
+    frames_per_packet: u32,
+    payload: Vec<u8>,
+    payload_start: RtpTime,
+    payload_frames: u32,
+    pub(super) packets: u64,
+    pub(super) octets: u64,
+}
+
+impl Outgoing {
+    /// A stream that starts at random numbers ([RFC 3550 §5.1]).
+    ///
+    /// [RFC 3550 §5.1]: https://www.rfc-editor.org/rfc/rfc3550#section-5.1
+    pub(super) fn new(random: &mut Random) -> Self {
+        let [first, second, ..] = random.u32().to_be_bytes();
+        // The upper half is left out, so that the first wrap, which SRTP receivers must guess, comes after ten
+        // minutes and not within the first packets (RFC 3711 §3.3.1).
+        let sequence_number = u16::from_be_bytes([first, second]) & 0x7fff;
+        Self {
+            ssrc: random.u32(),
+            sequence_number,
+            timestamp: RtpTime(random.u32()),
+            resumes: true,
+            digits: telephone_event::Sender::new(SenderConfig::default()),
+            digits_sent: true,
+            codec: None,
+            payload_type: 0,
+            frames_per_packet: 1,
+            payload: Vec::new(),
+            payload_start: RtpTime(0),
+            payload_frames: 0,
+            packets: 0,
+            octets: 0,
+        }
+    }
+
+    /// The timestamp that belongs to the current moment, for sender reports.
+    pub(super) fn timestamp(&self) -> RtpTime {
+        self.timestamp
+    }
+
+    /// Takes codec and packet time; a packet that was begun is given up.
+    pub(super) fn configure(&mut self, agreement: &Agreement) {
+        let codec = agreement.codecs.first();
+        if codec.map(|codec| codec.id) != self.codec.as_ref().map(|(id, _)| *id) {
+            self.codec = codec.map(|codec| (codec.id, codec.id.make()));
+            self.break_off();
+        }
+        self.payload_type = codec.map_or(0, |codec| codec.payload_types.send);
+        let frames = agreement.ptime.as_millis() / FRAME_DURATION.as_millis();
+        self.frames_per_packet = u32::try_from(frames).unwrap_or(1).clamp(1, MOST_FRAMES);
+    }
+
+    pub(super) fn send_digits(&mut self, digits: &str, duration: Duration) -> Result<(), DigitsError> {
+        let mut events = Vec::new();
+        for digit in digits.chars().filter(|digit| !digit.is_whitespace()) {
+            events.push(TelephoneEvent::from_char(digit).ok_or(DigitsError::NoSuchDigit(digit))?);
+        }
+        for event in events {
+            self.digits.press(event, duration).map_err(|_| DigitsError::TooMany)?;
+            self.digits_sent = false;
+        }
+        Ok(())
+    }
+
+    /// Whether a digit or the pause after one stands in the place of audio.
+    pub(super) fn sends_digits(&self) -> bool {
+        self.digits.is_busy()
+    }
+
+    /// Tells once that all digits that were asked for have been sent.
+    pub(super) fn digits_done(&mut self) -> bool {
+        let done = !self.digits_sent && !self.digits.is_busy();
+        self.digits_sent |= done;
+        done
+    }
+
+    /// Lets time pass without sending.
+    pub(super) fn skip(&mut self, frames: u32) {
+        self.timestamp = self.timestamp.plus(frames.wrapping_mul(FRAME_TICKS));
+        self.break_off();
+    }
+
+    /// The packet that digits put in the place of this frame, if they do.
+    pub(super) fn digit_packet(&mut self, payload_types: PayloadTypes, buffer: &mut Vec<u8>) -> bool {
+        let event = self.digits.poll(self.timestamp);
+        self.skip(1);
+        let Some(EventPacket { timestamp, marker, report, .. }) = event else { return false };
+        let payload: [u8; Report::LEN] = report.to_bytes();
+        self.write(payload_types.send, timestamp, marker, &payload, buffer)
+    }
+
+    /// Encodes a frame; true when `buffer` now holds a packet.
+    pub(super) fn audio_packet(&mut self, frame: &Frame, buffer: &mut Vec<u8>) -> bool {
+        let Some((_, codec)) = &mut self.codec else {
+            self.skip(1);
+            return false;
+        };
+        if self.payload_frames == 0 {
+            self.payload_start = self.timestamp;
+        }
+        codec.encode(frame, &mut self.payload);
+        self.payload_frames += 1;
+        self.timestamp = self.timestamp.plus(FRAME_TICKS);
+        if self.payload_frames < self.frames_per_packet {
+            return false;
+        }
+        let payload = std::mem::take(&mut self.payload);
+        let marker = std::mem::take(&mut self.resumes);
+        let written = self.write(self.payload_type, self.payload_start, marker, &payload, buffer);
+        self.payload = payload;
+        self.payload.clear();
+        self.payload_frames = 0;
+        written
+    }
+
+    /// Forgets a packet that was begun; the next one starts after a silence.
+    fn break_off(&mut self) {
+        self.payload.clear();
+        self.payload_frames = 0;
+        self.resumes = true;
+    }
+
+    fn write(
+        &mut self,
+        payload_type: u8,
+        timestamp: RtpTime,
+        marker: bool,
+        payload: &[u8],
+        buffer: &mut Vec<u8>,
+    ) -> bool {
+        buffer.resize(HEADER + payload.len(), 0);
+        let packet = PacketBuilder::new(payload_type, self.sequence_number, timestamp, self.ssrc);
+        if packet.marker(marker).payload(payload).write(buffer).is_err() {
+            return false;
+        }
+        self.sequence_number = self.sequence_number.wrapping_add(1);
+        self.packets += 1;
+        self.octets += payload.len() as u64;
+        true
+    }
+}
