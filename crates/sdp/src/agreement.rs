@@ -92,7 +92,9 @@ impl Agreed {
     #[must_use]
     pub fn telephone_event(&self) -> Option<&AgreedEvent> {
         match self.codec() {
-            Some(codec) => self.telephone_events.iter().find(|event| event.clock_rate_hz == codec.clock_rate_hz),
+            Some(codec) => {
+                self.telephone_events.iter().find(|event| event.clock_rate_hz == codec.clock_rate_hz)
+            }
             None => self.telephone_events.first(),
         }
     }

@@ -17,6 +17,7 @@ pub use self::crypto::{Crypto, CryptoKey};
 pub use self::direction::Direction;
 pub use self::fingerprint::{Fingerprint, Setup};
 pub use self::fmtp::Fmtp;
+pub(crate) use self::fmtp::parameter;
 pub use self::ice::{IceCredentials, IcePwd, IceUfrag};
 pub use self::rtcp::Rtcp;
 pub use self::rtpmap::Rtpmap;
@@ -192,7 +193,9 @@ impl Attributes {
     /// The direction; `None` when nothing is said.
     #[must_use]
     pub fn direction(&self) -> Option<Direction> {
-        self.iter().filter(|attribute| attribute.value().is_none()).find_map(|a| Direction::from_name(a.name()))
+        self.iter()
+            .filter(|attribute| attribute.value().is_none())
+            .find_map(|a| Direction::from_name(a.name()))
     }
 
     /// Appends an attribute.
@@ -229,6 +232,12 @@ impl<'a> IntoIterator for &'a Attributes {
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
+    }
+}
+
+impl Extend<Attribute> for Attributes {
+    fn extend<I: IntoIterator<Item = Attribute>>(&mut self, attributes: I) {
+        self.0.extend(attributes);
     }
 }
 

@@ -164,7 +164,13 @@ impl Stream {
     /// A video stream with RTP on this port and no codec yet, clear.
     #[must_use]
     pub fn video(port: u16) -> Self {
-        Self { kind: MediaKind::Video, codecs: Vec::new(), telephone_event: false, ptime_ms: None, ..Self::audio(port) }
+        Self {
+            kind: MediaKind::Video,
+            codecs: Vec::new(),
+            telephone_event: false,
+            ptime_ms: None,
+            ..Self::audio(port)
+        }
     }
 
     /// Sets the port for RTCP.

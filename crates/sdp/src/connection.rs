@@ -80,7 +80,8 @@ impl Address {
 
 /// Letters, digits, `-`, `.`; `_` too, since it occurs in names that resolve.
 fn is_host_name(host: &str) -> bool {
-    !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
+    !host.is_empty()
+        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
 }
 
 impl From<IpAddr> for Address {
@@ -153,7 +154,8 @@ impl Connection {
         {
             let suffix = suffix.trim_end_matches(' ');
             let (first, second) = suffix.split_once('/').map_or((suffix, None), |(a, b)| (a, Some(b)));
-            let count = |text| number(text).filter(|&count| count > 0).ok_or("a number of addresses after the /");
+            let count =
+                |text| number(text).filter(|&count| count > 0).ok_or("a number of addresses after the /");
             if ip.is_ipv4() {
                 connection.ttl = Some(number(first).ok_or("a time to live of 0 to 255 after the /")?);
                 connection.count = second.map(count).transpose()?;

@@ -99,7 +99,11 @@ impl<'a> Fields<'a> {
     }
 
     /// Takes a field with one of the methods above and makes something of it; takes nothing when that fails.
-    pub(crate) fn take<T>(&mut self, one: fn(&mut Self) -> &'a str, make: impl FnOnce(&'a str) -> Option<T>) -> Option<T> {
+    pub(crate) fn take<T>(
+        &mut self,
+        one: fn(&mut Self) -> &'a str,
+        make: impl FnOnce(&'a str) -> Option<T>,
+    ) -> Option<T> {
         let before = self.at;
         let made = make(one(self));
         if made.is_none() {
@@ -121,10 +125,7 @@ mod tests {
     #[test]
     fn tokens_are_made_of_the_characters_of_the_grammar() {
         let tokens: String = (0..=255_u8).filter(|&byte| is_token_byte(byte)).map(char::from).collect();
-        assert_eq!(
-            tokens,
-            "!#$%&'*+-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ^_`abcdefghijklmnopqrstuvwxyz{|}~"
-        );
+        assert_eq!(tokens, "!#$%&'*+-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ^_`abcdefghijklmnopqrstuvwxyz{|}~");
     }
 
     #[test]

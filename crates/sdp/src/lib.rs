@@ -17,7 +17,9 @@ mod session;
 mod text;
 mod write;
 
-pub use agreement::{Agreed, AgreedCodec, AgreedEvent, AgreedMedia, Agreement, DtlsRole, RemoteIce, Security};
+pub use agreement::{
+    Agreed, AgreedCodec, AgreedEvent, AgreedMedia, Agreement, DtlsRole, RemoteIce, Security,
+};
 pub use attribute::{Attribute, Attributes, Crypto, Direction, TypedAttribute};
 pub use capabilities::{Capabilities, Codec, Ice, MediaKind, SrtpPolicy, Stream};
 pub use connection::{Address, Connection};

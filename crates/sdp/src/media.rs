@@ -121,7 +121,11 @@ impl Media {
     /// [RFC 3551 §6]: https://www.rfc-editor.org/rfc/rfc3551#section-6
     #[must_use]
     pub fn rtpmap(&self, payload_type: u8) -> Option<Rtpmap> {
-        let said = self.attributes.all::<Rtpmap>().filter_map(Result::ok).find(|map| map.payload_type == payload_type);
+        let said = self
+            .attributes
+            .all::<Rtpmap>()
+            .filter_map(Result::ok)
+            .find(|map| map.payload_type == payload_type);
         said.or_else(|| payload::static_type(payload_type).map(|known| known.rtpmap()))
     }
 
@@ -135,7 +139,8 @@ impl Media {
     pub(crate) fn parse(fields: &mut Fields<'_>, owner: &Text) -> Result<Self, &'static str> {
         let kind = fields.word_if(is_token).ok_or("a media type")?;
         let port = fields.take(Fields::word, |word| {
-            let (port, count) = word.split_once('/').map_or((word, None), |(port, count)| (port, Some(count)));
+            let (port, count) =
+                word.split_once('/').map_or((word, None), |(port, count)| (port, Some(count)));
             let count = count.map(|count| number::<u32>(count).filter(|&count| count > 0));
             (count != Some(None)).then_some((number::<u16>(port)?, count.flatten()))
         });

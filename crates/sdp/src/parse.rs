@@ -36,7 +36,9 @@ impl SessionDescription {
         check_size(octets.len(), &limits)?;
         match std::str::from_utf8(octets) {
             Ok(text) => Self::parse_within(text, &limits),
-            Err(_) => Self::parse_within(&octets.iter().copied().map(char::from).collect::<String>(), &limits),
+            Err(_) => {
+                Self::parse_within(&octets.iter().copied().map(char::from).collect::<String>(), &limits)
+            }
         }
     }
 
@@ -90,7 +92,10 @@ impl Line<'_> {
     }
 
     /// Reads the whole value with `read`; only blanks may be left.
-    fn typed<T>(&self, read: impl FnOnce(&mut Fields<'_>) -> Result<T, &'static str>) -> Result<T, ParseError> {
+    fn typed<T>(
+        &self,
+        read: impl FnOnce(&mut Fields<'_>) -> Result<T, &'static str>,
+    ) -> Result<T, ParseError> {
         let mut fields = Fields::new(self.value);
         let value = read(&mut fields).map_err(|expected| self.error(fields.column(), expected))?;
         if fields.rest().trim_end_matches(' ').is_empty() {
@@ -116,7 +121,8 @@ fn next_line<'a>(rest: &mut &'a str, number: usize) -> Option<Result<Line<'a>, P
     let mut characters = line.chars();
     let letter = characters.next().filter(char::is_ascii_lowercase);
     let value = characters.as_str().strip_prefix('=');
-    let malformed = |letter, column, expected| ParseError::Malformed { line: number, letter, column, expected };
+    let malformed =
+        |letter, column, expected| ParseError::Malformed { line: number, letter, column, expected };
     Some(match (letter, value) {
         (Some(letter), Some(value)) => match value.find(['\r', '\0']) {
             Some(at) => Err(malformed(letter, at + 3, "no NUL and no CR inside a line")),
@@ -134,7 +140,12 @@ impl Parser<'_> {
         let first = next_line(&mut rest, number).ok_or(ParseError::Missing('v'))??;
         if (first.letter, first.value.trim_end()) != ('v', "0") {
             let letter = first.letter;
-            return Err(ParseError::Malformed { line: 1, letter, column: 1, expected: "v=0 as the first line" });
+            return Err(ParseError::Malformed {
+                line: 1,
+                letter,
+                column: 1,
+                expected: "v=0 as the first line",
+            });
         }
         let mut head = Head::default();
         let mut media: Vec<Media> = Vec::new();
@@ -148,7 +159,10 @@ impl Parser<'_> {
             match (line.letter, media.last_mut()) {
                 ('m', _) => {
                     if media.len() >= self.limits.media {
-                        return Err(ParseError::TooLarge { what: "media sections", limit: self.limits.media });
+                        return Err(ParseError::TooLarge {
+                            what: "media sections",
+                            limit: self.limits.media,
+                        });
                     }
                     let mut section = line.typed(|fields| Media::parse(fields, &self.text))?;
                     section.attributes.reserve(self.attributes_ahead(rest));
@@ -167,7 +181,8 @@ impl Parser<'_> {
     /// How many attributes this section has at most, to allocate once.
     fn attributes_ahead(&self, rest: &str) -> usize {
         let section = rest.split("\nm=").next().unwrap_or(rest);
-        let inner = section.bytes().zip(section.bytes().skip(1)).filter(|pair| *pair == (b'\n', b'a')).count();
+        let inner =
+            section.bytes().zip(section.bytes().skip(1)).filter(|pair| *pair == (b'\n', b'a')).count();
         (inner + usize::from(section.starts_with('a'))).min(self.limits.attributes)
     }
 
@@ -221,7 +236,10 @@ impl Parser<'_> {
 
     fn attribute(&self, line: Line<'_>, attributes: &mut Attributes) -> Result<(), ParseError> {
         if attributes.len() >= self.limits.attributes {
-            return Err(ParseError::TooLarge { what: "attributes in a section", limit: self.limits.attributes });
+            return Err(ParseError::TooLarge {
+                what: "attributes in a section",
+                limit: self.limits.attributes,
+            });
         }
         let attribute = Attribute::from_text(self.text.share(line.value.trim_end_matches(' ')));
         if !is_token(attribute.name()) {
@@ -290,12 +308,21 @@ mod tests {
     #[test]
     fn an_error_names_line_letter_and_column() {
         assert_eq!(error("x=1\r\n"), "line 5 (x=), column 1: expected a letter of RFC 8866");
-        assert_eq!(error("c=IN IP4 1.2.3\r\n"), "line 5 (c=), column 10: expected an IPv4 address or a host name");
-        assert_eq!(error("m=audio 65536 RTP/AVP 0\r\n"), "line 5 (m=), column 9: expected a port of 0 to 65535");
+        assert_eq!(
+            error("c=IN IP4 1.2.3\r\n"),
+            "line 5 (c=), column 10: expected an IPv4 address or a host name"
+        );
+        assert_eq!(
+            error("m=audio 65536 RTP/AVP 0\r\n"),
+            "line 5 (m=), column 9: expected a port of 0 to 65535"
+        );
         assert_eq!(error("m=audio 1 RTP/AVP\r\n"), "line 5 (m=), column 18: expected a format");
         assert_eq!(error("m=audio 1 RTP/AVP 0 (\r\n"), "line 5 (m=), column 21: expected a format");
         assert_eq!(error("oops\r\n"), "line 5 (?=), column 1: expected a letter and =");
-        assert_eq!(error("o=- 1 1 IN IP4 192.0.2.1\r\n"), "line 5 (o=), column 1: only one such line may be there");
+        assert_eq!(
+            error("o=- 1 1 IN IP4 192.0.2.1\r\n"),
+            "line 5 (o=), column 1: only one such line may be there"
+        );
         assert_eq!(error("c=IN IP4 192.0.2.1 x\r\n"), "line 5 (c=), column 20: expected the end of the line");
         assert_eq!(error("a=x\0\r\n"), "line 5 (a=), column 4: expected no NUL and no CR inside a line");
     }
@@ -306,7 +333,10 @@ mod tests {
     fn missing_lines_are_named() {
         assert_eq!(SessionDescription::parse(""), Err(ParseError::Missing('v')));
         assert_eq!(SessionDescription::parse("v=0\r\ns=-\r\nt=0 0\r\n"), Err(ParseError::Missing('o')));
-        assert_eq!(SessionDescription::parse("v=0\r\no=- 1 1 IN IP4 1.1.1.1\r\ns=-\r\n"), Err(ParseError::Missing('t')));
+        assert_eq!(
+            SessionDescription::parse("v=0\r\no=- 1 1 IN IP4 1.1.1.1\r\ns=-\r\n"),
+            Err(ParseError::Missing('t'))
+        );
     }
 
     // rfc: 8866 §5 — LF alone ends a line too
@@ -321,7 +351,8 @@ mod tests {
 
     #[test]
     fn latin_1_does_not_lose_the_call() {
-        let octets = [b"v=0\r\no=J\xf6rg 1 1 IN IP4 192.0.2.1\r\ns=" as &[u8], b"Caf\xe9\r\nt=0 0\r\n"].concat();
+        let octets =
+            [b"v=0\r\no=J\xf6rg 1 1 IN IP4 192.0.2.1\r\ns=" as &[u8], b"Caf\xe9\r\nt=0 0\r\n"].concat();
         let session = SessionDescription::parse_bytes(&octets).unwrap();
         assert_eq!((session.origin.username(), session.name()), (&Text::from("Jörg"), &Text::from("Café")));
     }

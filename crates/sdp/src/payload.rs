@@ -50,12 +50,20 @@ pub fn static_type(payload_type: u8) -> Option<&'static StaticType> {
 #[must_use]
 pub fn static_type_of(name: &str, clock_rate_hz: u32, channels: u8) -> Option<&'static StaticType> {
     STATIC_TYPES.iter().find(|known| {
-        known.name.eq_ignore_ascii_case(name) && known.clock_rate_hz == clock_rate_hz && known.channels == channels
+        known.name.eq_ignore_ascii_case(name)
+            && known.clock_rate_hz == clock_rate_hz
+            && known.channels == channels
     })
 }
 
 const fn row(payload_type: u8, name: &'static str, clock_rate_hz: u32, channels: u8) -> StaticType {
-    StaticType { payload_type, name, clock_rate_hz, channels, oversampling: if payload_type == 9 { 2 } else { 1 } }
+    StaticType {
+        payload_type,
+        name,
+        clock_rate_hz,
+        channels,
+        oversampling: if payload_type == 9 { 2 } else { 1 },
+    }
 }
 
 /// Tables 4 and 5 of RFC 3551; 13 is comfort noise as [RFC 3389] has it.

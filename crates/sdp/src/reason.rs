@@ -109,6 +109,14 @@ pub enum Refused {
     /// DTLS is wanted and `a=fingerprint` or `a=setup` is missing or unreadable.
     #[error("it has no usable fingerprint and setup for DTLS")]
     NoUsableFingerprint,
+    /// The answer's transport protocol is clear where ours is encrypted, or the other way round.
+    #[error("the answer changed between clear and encrypted")]
+    TransportChanged,
+    /// The answer's media type is another than the offer's ([RFC 3264 §6.1]).
+    ///
+    /// [RFC 3264 §6.1]: https://www.rfc-editor.org/rfc/rfc3264#section-6.1
+    #[error("the answer changed the media type")]
+    MediaTypeChanged,
     /// No codec is in both lists ([RFC 3264 §6.1]).
     ///
     /// [RFC 3264 §6.1]: https://www.rfc-editor.org/rfc/rfc3264#section-6.1
@@ -131,7 +139,9 @@ impl fmt::Display for Reason {
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Chosen { codec } => write!(f, "{codec} chosen, the first of the offerer's list that we have"),
+            Self::Chosen { codec } => {
+                write!(f, "{codec} chosen, the first of the offerer's list that we have")
+            }
             Self::NotInOurList { codec } => write!(f, "{codec} refused: not in our list"),
             Self::ParametersDiffer { codec } => write!(f, "{codec} refused: its parameters exclude ours"),
             Self::Direction { agreed, peer, wanted } => {
@@ -139,7 +149,9 @@ impl fmt::Display for Why {
             }
             Self::HeldByAddress => f.write_str("nothing is sent, since the peer's address is 0.0.0.0"),
             Self::CryptoChosen { tag, suite } => write!(f, "SRTP with crypto tag {tag}, {suite}"),
-            Self::CryptoPassedOver { tag: Some(tag) } => write!(f, "crypto tag {tag} passed over: not supported"),
+            Self::CryptoPassedOver { tag: Some(tag) } => {
+                write!(f, "crypto tag {tag} passed over: not supported")
+            }
             Self::CryptoPassedOver { tag: None } => f.write_str("a crypto line passed over: not readable"),
             Self::CryptoIgnored => f.write_str("crypto ignored: the transport is not an SRTP one"),
             Self::AttributeUnreadable(error) => write!(f, "left out of account: {error}"),

@@ -143,7 +143,12 @@ impl Origin {
     ///
     /// # Errors
     /// When the user name is empty or holds blanks.
-    pub fn new(username: &str, session_id: u64, version: u64, address: impl Into<Address>) -> Result<Self, BuildError> {
+    pub fn new(
+        username: &str,
+        session_id: u64,
+        version: u64,
+        address: impl Into<Address>,
+    ) -> Result<Self, BuildError> {
         if !is_word(username) {
             return Err(BuildError { what: "the user name", must_be: "a word without blanks" });
         }
@@ -188,7 +193,8 @@ impl Origin {
     /// True when both name the same session, whatever its version.
     #[must_use]
     pub fn same_session(&self, other: &Self) -> bool {
-        (&self.username, &self.session_id, &self.address) == (&other.username, &other.session_id, &other.address)
+        (&self.username, &self.session_id, &self.address)
+            == (&other.username, &other.session_id, &other.address)
     }
 
     pub(crate) fn parse(fields: &mut Fields<'_>, owner: &Text) -> Result<Self, &'static str> {
@@ -198,7 +204,12 @@ impl Origin {
         let version = fields.word_if(digits).ok_or("a session version in digits")?;
         let address = Address::parse(fields, owner)?;
         let share = |text| owner.share(text);
-        Ok(Self { username: share(username), session_id: share(session_id), version: share(version), address })
+        Ok(Self {
+            username: share(username),
+            session_id: share(session_id),
+            version: share(version),
+            address,
+        })
     }
 }
 

@@ -33,7 +33,9 @@ impl Text {
     pub fn as_str(&self) -> &str {
         match &self.0 {
             Repr::Static(text) => text,
-            Repr::Shared { buffer, start, end } => buffer.get(*start as usize..*end as usize).unwrap_or_default(),
+            Repr::Shared { buffer, start, end } => {
+                buffer.get(*start as usize..*end as usize).unwrap_or_default()
+            }
         }
     }
 

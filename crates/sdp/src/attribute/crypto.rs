@@ -43,7 +43,10 @@ impl Crypto {
     /// When the tag is above 999,999,999, the suite no token, or the keys not `method:info`, separated by `;`.
     pub fn new(tag: u32, suite: &str, keys: &str) -> Result<Self, BuildError> {
         if tag > MAX_TAG || !is_token(suite) || !are_keys(keys) {
-            return Err(BuildError { what: "a crypto attribute", must_be: "a tag, a suite and method:info keys" });
+            return Err(BuildError {
+                what: "a crypto attribute",
+                must_be: "a tag, a suite and method:info keys",
+            });
         }
         Ok(Self { tag, suite: Text::from(suite), keys: Text::from(keys), parameters: Text::EMPTY })
     }
@@ -95,14 +98,17 @@ impl Crypto {
         let mut keys = self.keys();
         let one_key = matches!((keys.next(), keys.next()), (Some(Ok(key)), None) if key.mki.is_none());
         let known = SUITES.iter().any(|(name, _)| self.suite == *name);
-        known && one_key && self.session_parameters().all(|one| one.starts_with('-') || one.starts_with("WSH="))
+        known
+            && one_key
+            && self.session_parameters().all(|one| one.starts_with('-') || one.starts_with("WSH="))
     }
 }
 
 const MAX_TAG: u32 = 999_999_999;
 
 fn are_keys(keys: &str) -> bool {
-    let one = |key: &str| key.split_once(':').is_some_and(|(method, info)| is_token(method) && !info.is_empty());
+    let one =
+        |key: &str| key.split_once(':').is_some_and(|(method, info)| is_token(method) && !info.is_empty());
     is_text(keys) && !keys.contains(' ') && keys.split(';').all(one)
 }
 
@@ -115,7 +121,8 @@ impl TypedAttribute for Crypto {
         let tag = tag.ok_or_else(|| fields.error(Self::NAME, "a tag of 1 to 9 digits"))?;
         let suite = fields.word_if(is_token).ok_or_else(|| fields.error(Self::NAME, "a crypto suite"))?;
         let start = fields.column() - 1;
-        let key = fields.word_if(are_keys).ok_or_else(|| fields.error(Self::NAME, "keys, such as inline:…"))?;
+        let key =
+            fields.word_if(are_keys).ok_or_else(|| fields.error(Self::NAME, "keys, such as inline:…"))?;
         let mut end = start + key.len();
         // RFC 4568's own example breaks the line after a `;`, and some write a blank there.
         while value.get(..end).is_some_and(|so_far| so_far.ends_with(';')) {
@@ -203,7 +210,10 @@ fn parse_mki((value, length): (&str, &str)) -> Option<(u128, u8)> {
 
 impl fmt::Debug for CryptoKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CryptoKey").field("lifetime", &self.lifetime).field("mki", &self.mki).finish_non_exhaustive()
+        f.debug_struct("CryptoKey")
+            .field("lifetime", &self.lifetime)
+            .field("mki", &self.mki)
+            .finish_non_exhaustive()
     }
 }
 
@@ -224,7 +234,8 @@ mod tests {
         let key = crypto.keys().next().unwrap().unwrap();
         assert_eq!((key.lifetime, key.mki), (Some(1 << 20), Some((1, 4))));
         assert_eq!(crypto.session_parameters().collect::<Vec<_>>(), ["FEC_ORDER=FEC_SRTP"]);
-        let no_lifetime = parse("1 AES_CM_128_HMAC_SHA1_80 inline:YUJDZGVmZ2hpSktMbW9QUXJzVHVWd3l6MTIzNDU2|1066:4");
+        let no_lifetime =
+            parse("1 AES_CM_128_HMAC_SHA1_80 inline:YUJDZGVmZ2hpSktMbW9QUXJzVHVWd3l6MTIzNDU2|1066:4");
         assert_eq!(no_lifetime.keys().next().unwrap().unwrap().mki, Some((1066, 4)));
     }
 
@@ -259,7 +270,8 @@ mod tests {
     // rfc: 4568 §6.1 — several keys, each with an MKI
     #[test]
     fn several_keys_are_read_and_not_used() {
-        let crypto = parse(&format!("2 F8_128_HMAC_SHA1_80 {KEY}|2^20|1:4;{KEY}|2^20|2:4 FEC_ORDER=FEC_SRTP"));
+        let crypto =
+            parse(&format!("2 F8_128_HMAC_SHA1_80 {KEY}|2^20|1:4;{KEY}|2^20|2:4 FEC_ORDER=FEC_SRTP"));
         assert_eq!(crypto.keys().filter(Result::is_ok).count(), 2);
         assert!(!crypto.is_usable());
     }

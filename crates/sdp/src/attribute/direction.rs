@@ -70,7 +70,9 @@ impl Direction {
     /// The direction with this attribute name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::SendRecv, Self::SendOnly, Self::RecvOnly, Self::Inactive].into_iter().find(|d| d.as_str() == name)
+        [Self::SendRecv, Self::SendOnly, Self::RecvOnly, Self::Inactive]
+            .into_iter()
+            .find(|d| d.as_str() == name)
     }
 }
 

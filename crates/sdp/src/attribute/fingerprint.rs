@@ -41,9 +41,11 @@ impl TypedAttribute for Fingerprint {
     fn parse(value: &Text) -> Result<Self, AttributeError> {
         let mut fields = Fields::new(value);
         let hash = fields.word_if(is_token).ok_or_else(|| fields.error(Self::NAME, "a hash function"))?;
-        let octets = fields.rest().trim_end().split(':').take(MAX_OCTETS + 1).map(octet).collect::<Option<Vec<_>>>();
+        let octets =
+            fields.rest().trim_end().split(':').take(MAX_OCTETS + 1).map(octet).collect::<Option<Vec<_>>>();
         let octets = octets.filter(|octets| octets.len() <= MAX_OCTETS);
-        let octets = octets.ok_or_else(|| fields.error(Self::NAME, "1 to 64 octets in hexadecimal, with colons"))?;
+        let octets =
+            octets.ok_or_else(|| fields.error(Self::NAME, "1 to 64 octets in hexadecimal, with colons"))?;
         let lower = !hash.bytes().any(|byte| byte.is_ascii_uppercase());
         let hash = if lower { value.share(hash) } else { Text::from(hash.to_ascii_lowercase()) };
         Ok(Self { hash, octets })
@@ -60,7 +62,9 @@ impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.hash)?;
         let mut separator = ' ';
-        self.octets.iter().try_for_each(|octet| write!(f, "{}{octet:02X}", std::mem::replace(&mut separator, ':')))
+        self.octets
+            .iter()
+            .try_for_each(|octet| write!(f, "{}{octet:02X}", std::mem::replace(&mut separator, ':')))
     }
 }
 
@@ -95,7 +99,11 @@ impl TypedAttribute for Setup {
 
     fn parse(value: &Text) -> Result<Self, AttributeError> {
         let role = Self::ALL.into_iter().find(|role| role.as_str().eq_ignore_ascii_case(value.trim_end()));
-        role.ok_or(AttributeError { name: Self::NAME, column: 1, expected: "active, passive, actpass or holdconn" })
+        role.ok_or(AttributeError {
+            name: Self::NAME,
+            column: 1,
+            expected: "active, passive, actpass or holdconn",
+        })
     }
 }
 
@@ -115,7 +123,9 @@ mod tests {
         let fingerprint = Fingerprint::parse(&Text::from("SHA-1 4a:AD:b9")).unwrap();
         assert_eq!(fingerprint, Fingerprint::new("sha-1", &[0x4a, 0xad, 0xb9]).unwrap());
         assert_eq!(fingerprint.to_string(), "sha-1 4A:AD:B9");
-        for bad in ["sha-1", "sha-1 4A:", "sha-1 4AA:00", "sha-1 +1", &format!("sha-1 00{}", ":00".repeat(64))] {
+        for bad in
+            ["sha-1", "sha-1 4A:", "sha-1 4AA:00", "sha-1 +1", &format!("sha-1 00{}", ":00".repeat(64))]
+        {
             assert!(Fingerprint::parse(&Text::from(bad)).is_err(), "{bad}");
         }
     }

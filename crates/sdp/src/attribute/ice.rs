@@ -24,7 +24,8 @@ impl TypedAttribute for IceUfrag {
     const NAME: &'static str = "ice-ufrag";
 
     fn parse(value: &Text) -> Result<Self, AttributeError> {
-        let error = AttributeError { name: Self::NAME, column: 1, expected: "4 to 256 letters, digits, + and /" };
+        let error =
+            AttributeError { name: Self::NAME, column: 1, expected: "4 to 256 letters, digits, + and /" };
         if is_ice(value, 4) { Ok(Self(value.clone())) } else { Err(error) }
     }
 }
@@ -33,7 +34,8 @@ impl TypedAttribute for IcePwd {
     const NAME: &'static str = "ice-pwd";
 
     fn parse(value: &Text) -> Result<Self, AttributeError> {
-        let error = AttributeError { name: Self::NAME, column: 1, expected: "22 to 256 letters, digits, + and /" };
+        let error =
+            AttributeError { name: Self::NAME, column: 1, expected: "22 to 256 letters, digits, + and /" };
         if is_ice(value, 22) { Ok(Self(value.clone())) } else { Err(error) }
     }
 }
@@ -70,7 +72,10 @@ impl IceCredentials {
     /// When one of them is too short, too long, or has a character that is no letter, digit, `+` or `/`.
     pub fn new(ufrag: &str, pwd: &str) -> Result<Self, BuildError> {
         if !is_ice(ufrag, 4) || !is_ice(pwd, 22) {
-            return Err(BuildError { what: "ICE credentials", must_be: "at least 4 and 22 letters, digits, + and /" });
+            return Err(BuildError {
+                what: "ICE credentials",
+                must_be: "at least 4 and 22 letters, digits, + and /",
+            });
         }
         Ok(Self { ufrag: IceUfrag(Text::from(ufrag)), pwd: IcePwd(Text::from(pwd)) })
     }

@@ -36,7 +36,9 @@ impl TypedAttribute for Rtcp {
         let port = port.ok_or_else(|| fields.error(Self::NAME, "a port"))?;
         let address = match fields.rest() {
             "" => None,
-            _ => Some(Address::parse(&mut fields, value).map_err(|expected| fields.error(Self::NAME, expected))?),
+            _ => Some(
+                Address::parse(&mut fields, value).map_err(|expected| fields.error(Self::NAME, expected))?,
+            ),
         };
         Ok(Self { port, address })
     }

@@ -27,7 +27,12 @@ impl Rtpmap {
     ///
     /// # Errors
     /// When the payload type is above 127, the name is no token, or the clock rate or the channels are 0.
-    pub fn new(payload_type: u8, encoding: &str, clock_rate_hz: u32, channels: u8) -> Result<Self, BuildError> {
+    pub fn new(
+        payload_type: u8,
+        encoding: &str,
+        clock_rate_hz: u32,
+        channels: u8,
+    ) -> Result<Self, BuildError> {
         check_token("an encoding name", encoding)?;
         if payload_type > 127 {
             return Err(BuildError { what: "a payload type", must_be: "0 to 127" });
@@ -47,13 +52,18 @@ impl TypedAttribute for Rtpmap {
         let error = |fields: &Fields<'_>, expected| fields.error(Self::NAME, expected);
         let payload_type = fields.take(Fields::word, |field| number(field).filter(|&number| number < 128));
         let payload_type = payload_type.ok_or_else(|| error(&fields, "a payload type of 0 to 127"))?;
-        let slash = |fields: &mut Fields<'_>| fields.take(|f| f.until('/'), |name| is_token(name).then(|| value.share(name)));
+        let slash = |fields: &mut Fields<'_>| {
+            fields.take(|f| f.until('/'), |name| is_token(name).then(|| value.share(name)))
+        };
         let encoding = slash(&mut fields).ok_or_else(|| error(&fields, "an encoding name"))?;
-        let clock_rate_hz = fields.take(|f| f.until('/'), |field| number(field.trim_end()).filter(|&rate| rate > 0));
+        let clock_rate_hz =
+            fields.take(|f| f.until('/'), |field| number(field.trim_end()).filter(|&rate| rate > 0));
         let clock_rate_hz = clock_rate_hz.ok_or_else(|| error(&fields, "a clock rate in Hz"))?;
         let channels = match fields.rest().trim_end() {
             "" => 1,
-            field => number(field).filter(|&channels| channels > 0).ok_or_else(|| error(&fields, "a number of channels"))?,
+            field => number(field)
+                .filter(|&channels| channels > 0)
+                .ok_or_else(|| error(&fields, "a number of channels"))?,
         };
         Ok(Self { payload_type, encoding, clock_rate_hz, channels })
     }

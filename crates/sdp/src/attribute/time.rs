@@ -27,7 +27,11 @@ fn milliseconds(name: &'static str, value: &Text) -> Result<u16, AttributeError>
     let digits = fraction.bytes().all(|byte| byte.is_ascii_digit());
     let up = fraction.bytes().next().is_some_and(|byte| byte >= b'5');
     let rounded = number::<u16>(whole).filter(|_| digits).and_then(|whole| whole.checked_add(u16::from(up)));
-    rounded.filter(|&ms| ms > 0).ok_or(AttributeError { name, column: 1, expected: "milliseconds, more than 0" })
+    rounded.filter(|&ms| ms > 0).ok_or(AttributeError {
+        name,
+        column: 1,
+        expected: "milliseconds, more than 0",
+    })
 }
 
 impl TypedAttribute for Ptime {

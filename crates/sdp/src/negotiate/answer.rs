@@ -1,0 +1,237 @@
+//! Offer + capabilities → answer ([RFC 3264 §6]).
+//!
+//! [RFC 3264 §6]: https://www.rfc-editor.org/rfc/rfc3264#section-6
+
+use super::agree::{self, Side, bundle_group, is_bundle_only, mid};
+use super::formats::{Format, Match, formats, wishes};
+use super::{Notes, Slot, media_kind, offer as ours, security};
+use crate::attribute::{Attribute, Setup};
+use crate::{
+    Agreed, AgreedMedia, Agreement, Capabilities, DtlsRole, Media, Reason, Refused, Security,
+    SessionDescription, Stream, Text, Why,
+};
+
+/// An answer without its version, and what follows from it.
+pub(super) struct Draft {
+    pub(super) slots: Vec<Slot>,
+    pub(super) description: SessionDescription,
+    pub(super) agreement: Agreement,
+    pub(super) reasons: Vec<Reason>,
+}
+
+pub(super) fn draft(
+    offer: &SessionDescription,
+    capabilities: &Capabilities,
+    slots: &[Slot],
+    before: Option<&Agreement>,
+    mut description: SessionDescription,
+) -> Draft {
+    let mut slots = slots.to_vec();
+    slots.resize(offer.media.len(), Slot::default());
+    let mut notes = Notes::default();
+    let mut agreement = Agreement::default();
+    let group = bundle_group(offer).filter(|_| capabilities.bundle);
+    for (index, offered) in offer.media.iter().enumerate() {
+        notes.begin(index, offered.kind());
+        let in_group =
+            group.as_ref().is_some_and(|group| mid(offered).is_some_and(|mid| group.contains(&mid.as_str())));
+        let request = Request { offer, media: offered, index, in_group, description: &description };
+        let before = before
+            .and_then(|agreement| agreement.media.get(index))
+            .and_then(|media| media.outcome.as_ref().ok());
+        let result = request.answer(capabilities, &slots, before, &mut notes);
+        let Some(slot) = slots.get_mut(index) else { continue };
+        let (media, outcome) = match result {
+            Ok((stream, media, agreed)) => {
+                if slot.stream != Some(stream) {
+                    *slot = Slot { stream: Some(stream), ..Slot::default() };
+                }
+                slot.live = true;
+                formats(&media).iter().for_each(|format| slot.numbers.learn(format));
+                (media, Ok(agreed))
+            }
+            Err(why) => {
+                slot.live = false;
+                notes.add(Why::Refused(why));
+                (ours::refused(offered), Err(why))
+            }
+        };
+        let stream = slot.stream.filter(|_| outcome.is_ok());
+        agreement.media.push(AgreedMedia { kind: offered.kind().clone(), stream, outcome });
+        description.media.push(media);
+    }
+    if let Some(group) = group {
+        join(&group, &mut description);
+    }
+    let lite = |agreed: &AgreedMedia| {
+        let stream = agreed.stream.and_then(|stream| capabilities.streams.get(stream));
+        stream.and_then(|stream| stream.ice.as_ref()).is_some_and(|ice| ice.lite)
+    };
+    if agreement.media.iter().any(lite) {
+        description.attributes.push(Attribute::constant("ice-lite"));
+    }
+    agree::bundle(&mut agreement, offer, &description);
+    Draft { slots, description, agreement, reasons: notes.reasons }
+}
+
+/// Answers the group with the accepted of its m-lines; all take the address of the first ([RFC 9143 §7.3]).
+///
+/// [RFC 9143 §7.3]: https://www.rfc-editor.org/rfc/rfc9143#section-7.3
+fn join(group: &[&str], description: &mut SessionDescription) {
+    let port = |description: &SessionDescription, wanted: &str| {
+        description
+            .media
+            .iter()
+            .find(|media| media.port != 0 && mid(media).is_some_and(|mid| mid == *wanted))
+            .map(|m| m.port)
+    };
+    let members: Vec<&str> =
+        group.iter().copied().filter(|member| port(description, member).is_some()).collect();
+    let Some(shared) = members.first().and_then(|first| port(description, first)) else { return };
+    for media in description.media.iter_mut().filter(|media| media.port != 0) {
+        if mid(media).is_some_and(|mid| members.contains(&mid.as_str())) {
+            media.port = shared;
+        }
+    }
+    description.attributes.extend(Attribute::new("group", &format!("BUNDLE {}", members.join(" "))));
+}
+
+/// One offered m-line, with what stands around it.
+struct Request<'a> {
+    offer: &'a SessionDescription,
+    media: &'a Media,
+    index: usize,
+    in_group: bool,
+    /// Our answer so far: its address counts.
+    description: &'a SessionDescription,
+}
+
+impl Request<'_> {
+    /// The stream that takes this m-line, our section, and what is settled. The first stream that can is taken, the one that had
+    /// the position before all others; when none can, the first one's cause is told.
+    fn answer(
+        &self,
+        capabilities: &Capabilities,
+        slots: &[Slot],
+        before: Option<&Agreed>,
+        notes: &mut Notes,
+    ) -> Result<(usize, Media, Agreed), Refused> {
+        if self.media.port == 0 && !(is_bundle_only(self.media) && self.in_group) {
+            return Err(Refused::DisabledByOfferer);
+        }
+        let kind = media_kind(self.media.kind())?;
+        if !self.media.protocol().is_rtp() {
+            return Err(Refused::UnknownTransport);
+        }
+        let last = slots.get(self.index).and_then(|slot| slot.stream);
+        let busy = |stream: usize| {
+            slots
+                .iter()
+                .enumerate()
+                .any(|(index, slot)| index != self.index && slot.live && slot.stream == Some(stream))
+        };
+        let candidates =
+            last.into_iter().chain((0..capabilities.streams.len()).filter(|stream| Some(*stream) != last));
+        let mut first_cause = None;
+        for index in candidates.filter(|stream| !busy(*stream)) {
+            let Some(stream) = capabilities.streams.get(index).filter(|stream| stream.kind == kind) else {
+                continue;
+            };
+            let already = notes.reasons.len();
+            match self.with(stream, before, notes) {
+                Ok((media, agreed)) => return Ok((index, media, agreed)),
+                Err(cause) if first_cause.is_none() => first_cause = Some(cause),
+                Err(_) => notes.reasons.truncate(already),
+            }
+        }
+        Err(first_cause.unwrap_or(Refused::NotWanted))
+    }
+
+    fn with(
+        &self,
+        stream: &Stream,
+        before: Option<&Agreed>,
+        notes: &mut Notes,
+    ) -> Result<(Media, Agreed), Refused> {
+        let remote = Side { session: self.offer, media: self.media };
+        let security =
+            security::choose(stream, self.offer, self.media, before.map(|agreed| &agreed.security), notes)?;
+        let formats = choose(&formats(self.media), &wishes(stream), notes);
+        let has_codec =
+            formats.iter().any(|format| !format.is_telephone_event() && !format.is_comfort_noise());
+        let for_digits_only = stream.codecs.is_empty() && !formats.is_empty();
+        if !has_codec && !for_digits_only {
+            return Err(Refused::NoCommonCodec);
+        }
+        let mut media = ours::section(stream, stream.port, self.media.protocol().clone(), &formats);
+        media.attributes.set_direction(stream.direction.and(remote.allows()));
+        match &security {
+            Security::None => {}
+            Security::Sdes { local, .. } => media.attributes.push_typed(local),
+            Security::Dtls { role, .. } => {
+                let setup = if *role == DtlsRole::Client { Setup::Active } else { Setup::Passive };
+                ours::dtls(stream, setup, &mut media.attributes);
+            }
+        }
+        let peer_ice = crate::attribute::IceCredentials::of(&self.media.attributes, &self.offer.attributes);
+        let ice = stream.ice.as_ref().filter(|_| peer_ice.is_some());
+        let mux = stream.rtcp_mux && agree::muxes(&self.media.attributes);
+        ours::transport(stream, mux, ice, &mut media.attributes);
+        media.attributes.extend(mid(self.media).and_then(|mid| Attribute::new("mid", &mid).ok()));
+        let local = Side { session: self.description, media: &media };
+        let agreed = agree::settle(local, remote, self.index, security, notes)?;
+        Ok((media, agreed))
+    }
+}
+
+/// What of the offer we take, in its order and with its numbers ([RFC 3264 §6.1]); digits at the clock rates of the codecs taken.
+///
+/// [RFC 3264 §6.1]: https://www.rfc-editor.org/rfc/rfc3264#section-6.1
+fn choose(offered: &[Format], wishes: &[Format], notes: &mut Notes) -> Vec<Format> {
+    let mut taken: Vec<(usize, Format)> = Vec::new();
+    for peer in offered {
+        let free = |index: usize| taken.iter().all(|(used, _)| *used != index);
+        let mut best = Match::Different;
+        let mut found = None;
+        for (index, wish) in wishes.iter().enumerate().filter(|(index, _)| free(*index)) {
+            match wish.compare(peer) {
+                Match::Same => {
+                    found = Some((index, wish));
+                    break;
+                }
+                Match::ParametersDiffer => best = Match::ParametersDiffer,
+                Match::Different => {}
+            }
+        }
+        match found {
+            Some((index, wish)) => taken.push((index, ours_for(wish, peer))),
+            None if best == Match::ParametersDiffer => {
+                notes.add(Why::ParametersDiffer { codec: peer.map.encoding.clone() });
+            }
+            None => notes.add(Why::NotInOurList { codec: peer.map.encoding.clone() }),
+        }
+    }
+    let formats: Vec<Format> = taken.into_iter().map(|(_, format)| format).collect();
+    let is_codec = |format: &&Format| !format.is_telephone_event();
+    let rates: Vec<u32> = formats.iter().filter(is_codec).map(|format| format.map.clock_rate_hz).collect();
+    let fits = |format: &Format| {
+        !format.is_telephone_event() || rates.is_empty() || rates.contains(&format.map.clock_rate_hz)
+    };
+    formats.into_iter().filter(fits).collect()
+}
+
+/// Our encoding and parameters under the peer's number. Where parameters are part of the codec's identity, and we state none of
+/// our own, the peer's are ours ([RFC 3264 §6.1]).
+///
+/// [RFC 3264 §6.1]: https://www.rfc-editor.org/rfc/rfc3264#section-6.1
+fn ours_for(wish: &Format, peer: &Format) -> Format {
+    let mut format = wish.clone();
+    format.map.payload_type = peer.map.payload_type;
+    format.map.encoding = peer.map.encoding.clone();
+    format.fmtp = format.fmtp.or_else(|| echoed(peer));
+    format
+}
+
+fn echoed(peer: &Format) -> Option<Text> {
+    peer.has_configuration().then(|| peer.fmtp.clone()).flatten()
+}

@@ -1,0 +1,254 @@
+//! Which codec is which, and which number stands for it.
+
+use crate::attribute::{Fmtp, Rtpmap};
+use crate::grammar::number;
+use crate::{Codec, Media, Stream, Text, payload};
+
+/// The encoding name of digits and tones ([RFC 4733]).
+///
+/// [RFC 4733]: https://www.rfc-editor.org/rfc/rfc4733
+pub(super) const TELEPHONE_EVENT: &str = "telephone-event";
+
+/// The digits, `*`, `#` and A to D: what we say we take.
+pub(super) const DIGITS: &str = "0-15";
+
+/// A format of an m-line with all that tells it from others.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Format {
+    pub(super) map: Rtpmap,
+    pub(super) fmtp: Option<Text>,
+}
+
+impl Format {
+    pub(super) fn is_telephone_event(&self) -> bool {
+        self.map.encoding.eq_ignore_ascii_case(TELEPHONE_EVENT)
+    }
+
+    /// Comfort noise goes beside a codec and is none.
+    pub(super) fn is_comfort_noise(&self) -> bool {
+        self.map.encoding.eq_ignore_ascii_case("CN")
+    }
+
+    /// Whether some of its parameters belong to the codec's identity.
+    pub(super) fn has_configuration(&self) -> bool {
+        configuration(self).is_some()
+    }
+
+    fn same_encoding(&self, other: &Self) -> bool {
+        let (a, b) = (&self.map, &other.map);
+        a.encoding.eq_ignore_ascii_case(&b.encoding)
+            && (a.clock_rate_hz, a.channels) == (b.clock_rate_hz, b.channels)
+    }
+
+    /// Whether both mean the same codec in the same configuration.
+    pub(super) fn compare(&self, other: &Self) -> Match {
+        if !self.same_encoding(other) {
+            Match::Different
+        } else if configuration(self) != configuration(other) {
+            Match::ParametersDiffer
+        } else {
+            Match::Same
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Match {
+    Same,
+    ParametersDiffer,
+    Different,
+}
+
+/// The parameters that must be equal on both sides, with the value that holds when one is not said. All others
+/// are each side's own affair ([RFC 3264 §6.1]).
+///
+/// [RFC 3264 §6.1]: https://www.rfc-editor.org/rfc/rfc3264#section-6.1
+const CONFIGURATION: [(&str, &[(&str, &str)]); 7] = [
+    ("H264", &[("packetization-mode", "0"), ("profile-level-id", "420010")]),
+    ("VP9", &[("profile-id", "0")]),
+    ("AV1", &[("profile", "0"), ("tier", "0")]),
+    ("AMR", &[("octet-align", "0"), ("crc", "0"), ("robust-sorting", "0"), ("interleaving", "")]),
+    ("AMR-WB", &[("octet-align", "0"), ("crc", "0"), ("robust-sorting", "0"), ("interleaving", "")]),
+    ("G7221", &[("bitrate", "")]),
+    ("MP4A-LATM", &[("config", ""), ("object", "")]),
+];
+
+fn configuration(format: &Format) -> Option<Vec<String>> {
+    let (_, names) = CONFIGURATION.iter().find(|(name, _)| format.map.encoding.eq_ignore_ascii_case(name))?;
+    let parameters = format.fmtp.as_deref().unwrap_or_default();
+    let value = |&(name, default): &(&str, &str)| {
+        let said = crate::attribute::parameter(parameters, name).unwrap_or(default).to_ascii_lowercase();
+        if name == "profile-level-id" { h264_profile(&said) } else { said }
+    };
+    Some(names.iter().map(value).collect())
+}
+
+/// The profile in a profile-level-id, without the level; the constrained ones by one name ([RFC 6184 §8.1] table 5).
+///
+/// [RFC 6184 §8.1]: https://www.rfc-editor.org/rfc/rfc6184#section-8.1
+fn h264_profile(id: &str) -> String {
+    let octet = |range| id.get(range).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+    match (octet(0..2), octet(2..4)) {
+        (Some(0x42), Some(flags)) if flags & 0x4f == 0x40 => "constrained baseline".to_owned(),
+        (Some(0x4d), Some(flags)) if flags & 0x8f == 0x80 => "constrained baseline".to_owned(),
+        (Some(0x58), Some(flags)) if flags & 0xcf == 0xc0 => "constrained baseline".to_owned(),
+        (Some(profile), Some(flags)) => format!("{profile:02x}{:02x}", flags & 0xf0),
+        _ => id.to_owned(),
+    }
+}
+
+/// The formats of an m-line that can be read, in order of preference, each number once.
+pub(super) fn formats(media: &Media) -> Vec<Format> {
+    let maps: Vec<Rtpmap> = media.attributes.all().filter_map(Result::ok).collect();
+    let parameters: Vec<(u8, Text)> = media
+        .attributes
+        .all::<Fmtp>()
+        .filter_map(|one| one.ok().and_then(|f| Some((number(&f.format)?, f.parameters))))
+        .collect();
+    let mut formats: Vec<Format> = Vec::new();
+    for payload_type in media.payload_types() {
+        let said = maps.iter().find(|map| map.payload_type == payload_type).cloned();
+        let map = said.or_else(|| payload::static_type(payload_type).map(payload::StaticType::rtpmap));
+        if let Some(map) = map
+            && formats.iter().all(|format| format.map.payload_type != payload_type)
+        {
+            let fmtp =
+                parameters.iter().find(|(number, _)| *number == payload_type).map(|(_, text)| text.clone());
+            formats.push(Format { map, fmtp });
+        }
+    }
+    formats
+}
+
+/// What a stream can do, as formats; the payload types are wishes, 255 where there is none.
+pub(super) fn wishes(stream: &Stream) -> Vec<Format> {
+    let mut wishes: Vec<Format> = stream.codecs.iter().map(wish).collect();
+    if stream.telephone_event {
+        let mut rates: Vec<u32> = Vec::new();
+        for codec in &stream.codecs {
+            if !rates.contains(&codec.clock_rate_hz) {
+                rates.push(codec.clock_rate_hz);
+            }
+        }
+        if rates.is_empty() {
+            rates.push(8_000);
+        }
+        for clock_rate_hz in rates {
+            let payload_type = if clock_rate_hz == 8_000 { 101 } else { NO_WISH };
+            let map = Rtpmap {
+                payload_type,
+                encoding: Text::from_static(TELEPHONE_EVENT),
+                clock_rate_hz,
+                channels: 1,
+            };
+            wishes.push(Format { map, fmtp: Some(Text::from_static(DIGITS)) });
+        }
+    }
+    wishes
+}
+
+const NO_WISH: u8 = 255;
+
+fn wish(codec: &Codec) -> Format {
+    let Codec { name, clock_rate_hz, channels, payload_type, fmtp } = codec.clone();
+    let known = payload::static_type_of(&name, clock_rate_hz, channels).map(|known| known.payload_type);
+    let payload_type = payload_type.or(known).unwrap_or(NO_WISH);
+    Format { map: Rtpmap { payload_type, encoding: name, clock_rate_hz, channels }, fmtp }
+}
+
+/// What payload types meant so far on one m-line; they keep their meaning for the session ([RFC 3264 §8.3.2]).
+///
+/// [RFC 3264 §8.3.2]: https://www.rfc-editor.org/rfc/rfc3264#section-8.3.2
+#[derive(Clone, Debug, Default)]
+pub(super) struct Numbers(Vec<Format>);
+
+impl Numbers {
+    /// Remembers a meaning. A peer that changes one is followed: the new one counts.
+    pub(super) fn learn(&mut self, format: &Format) {
+        self.0.retain(|known| known.map.payload_type != format.map.payload_type);
+        self.0.push(format.clone());
+    }
+
+    fn meaning(&self, payload_type: u8) -> Option<&Format> {
+        self.0.iter().find(|known| known.map.payload_type == payload_type)
+    }
+
+    fn number_of(&self, format: &Format) -> Option<u8> {
+        self.0.iter().find(|known| known.compare(format) == Match::Same).map(|known| known.map.payload_type)
+    }
+}
+
+/// Gives each wish a number: the one it had, else the one it would like, else a free one. A wish for which none is left is
+/// dropped. `taken` are numbers of other m-lines.
+pub(super) fn assign(wishes: Vec<Format>, numbers: &Numbers, taken: &[u8]) -> Vec<Format> {
+    let mut formats: Vec<Format> = Vec::new();
+    // Old numbers first, so that no new codec takes one away.
+    let old: Vec<Option<u8>> = wishes.iter().map(|wish| numbers.number_of(wish)).collect();
+    for (mut wish, known) in wishes.into_iter().zip(old.iter().copied()) {
+        let free = |number: &u8| {
+            let used = formats.iter().any(|format| format.map.payload_type == *number)
+                || old.contains(&Some(*number));
+            let dynamic = payload::static_type(*number).is_none();
+            !used && !(dynamic && taken.contains(number)) && numbers.meaning(*number).is_none()
+        };
+        let unused = |number: &u8| formats.iter().all(|format| format.map.payload_type != *number);
+        let liked = Some(wish.map.payload_type).filter(|number| *number < 128);
+        // RFC 3551 §6 leaves 96-127 to dynamic types, RFC 5761 §4 adds 35-63 when those are used up.
+        let number =
+            known.filter(unused).or(liked.filter(free)).or_else(|| (96..128).chain(35..64).find(free));
+        if let Some(number) = number {
+            wish.map.payload_type = number;
+            formats.push(wish);
+        }
+    }
+    formats
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn format(payload_type: u8, encoding: &str, fmtp: &str) -> Format {
+        let map = Rtpmap { payload_type, encoding: Text::from(encoding), clock_rate_hz: 90_000, channels: 1 };
+        Format { map, fmtp: (!fmtp.is_empty()).then(|| Text::from(fmtp)) }
+    }
+
+    #[test]
+    fn names_are_compared_without_regard_to_case() {
+        assert_eq!(format(96, "vp8", "").compare(&format(97, "VP8", "max-fr=30")), Match::Same);
+        assert_eq!(format(96, "VP8", "").compare(&format(96, "VP9", "")), Match::Different);
+    }
+
+    // rfc: 6184 §8.2.2 — profile and packetization-mode are used symmetrically, the level is not
+    #[test]
+    fn h264_matches_by_profile_and_packetization_mode() {
+        let h264 = |fmtp| format(96, "H264", fmtp);
+        let baseline = h264("profile-level-id=42e01f;packetization-mode=1");
+        assert_eq!(baseline.compare(&h264("packetization-mode=1; profile-level-id=42E034")), Match::Same);
+        assert_eq!(baseline.compare(&h264("profile-level-id=42e01f")), Match::ParametersDiffer);
+        assert_eq!(
+            baseline.compare(&h264("profile-level-id=640c1f;packetization-mode=1")),
+            Match::ParametersDiffer
+        );
+        assert_eq!(baseline.compare(&h264("profile-level-id=4d801f;packetization-mode=1")), Match::Same);
+    }
+
+    // rfc: 3264 §8.3.2 — a payload type keeps its codec for the session
+    #[test]
+    fn a_codec_keeps_its_number_and_no_other_takes_it() {
+        let mut numbers = Numbers::default();
+        numbers.learn(&format(96, "VP8", ""));
+        numbers.learn(&format(97, "H265", ""));
+        let assigned = assign(vec![format(NO_WISH, "AV1", ""), format(NO_WISH, "VP8", "")], &numbers, &[98]);
+        let got: Vec<u8> = assigned.iter().map(|format| format.map.payload_type).collect();
+        assert_eq!(got, [99, 96]);
+    }
+
+    #[test]
+    fn when_numbers_run_out_the_last_codecs_are_dropped() {
+        let many: Vec<Format> = (0..200).map(|n| format(NO_WISH, &format!("c{n}"), "")).collect();
+        let assigned = assign(many, &Numbers::default(), &[]);
+        let dynamic = assigned.iter().all(|format| matches!(format.map.payload_type, 96..=127 | 35..=63));
+        assert!(dynamic && assigned.len() == 32 + 29);
+    }
+}

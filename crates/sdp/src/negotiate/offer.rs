@@ -1,0 +1,152 @@
+//! Capabilities → offer ([RFC 3264 §5], [RFC 3264 §8]).
+//!
+//! [RFC 3264 §5]: https://www.rfc-editor.org/rfc/rfc3264#section-5
+//! [RFC 3264 §8]: https://www.rfc-editor.org/rfc/rfc3264#section-8
+
+use super::formats::{Format, assign, wishes};
+use super::{Settled, Slot, agree};
+use crate::attribute::{Attribute, Attributes, Fmtp, MaxPtime, Ptime, Rtcp, Setup};
+use crate::{Capabilities, Direction, Ice, Media, Protocol, SessionDescription, SrtpPolicy, Stream, Text};
+
+/// The offer that follows from capabilities and what was before, and what each m-line is then used for.
+pub(super) fn draft(
+    capabilities: &Capabilities,
+    slots: &[Slot],
+    settled: Option<&Settled>,
+    mut description: SessionDescription,
+) -> (Vec<Slot>, SessionDescription) {
+    let mut slots = slots.to_vec();
+    place(&mut slots, capabilities.streams.len());
+    let mut taken: Vec<u8> = Vec::new();
+    let mut ports: Vec<u16> = Vec::new();
+    let mut bundled: Vec<String> = Vec::new();
+    for (index, slot) in slots.iter_mut().enumerate() {
+        let stream = slot.stream.filter(|_| slot.live).and_then(|stream| capabilities.streams.get(stream));
+        let before = settled.and_then(|settled| Some((settled.local.media.get(index)?, settled)));
+        let Some(stream) = stream else {
+            slot.live = false;
+            description.media.push(disabled(before.map(|(media, _)| media)));
+            continue;
+        };
+        let formats = assign(wishes(stream), &slot.numbers, &taken);
+        let protocol = protocol(stream, before.map(|(media, _)| media).filter(|media| media.port != 0));
+        let mut media = section(stream, stream.port, protocol, &formats);
+        if media.protocol().is_dtls() {
+            dtls(stream, Setup::ActPass, &mut media.attributes);
+        } else if media.protocol().is_secure() {
+            let tags = (1..).zip(&stream.crypto);
+            tags.for_each(|(tag, crypto)| media.attributes.push_typed(&crypto.clone().with_tag(tag)));
+        }
+        transport(stream, stream.rtcp_mux, stream.ice.as_ref(), &mut media.attributes);
+        if capabilities.bundle {
+            let mid = before
+                .and_then(|(media, _)| agree::mid(media))
+                .unwrap_or_else(|| Text::from(index.to_string()));
+            if ports.contains(&stream.port) {
+                media.port = 0;
+                media.attributes.push(Attribute::constant("bundle-only"));
+            }
+            media.attributes.extend(Attribute::new("mid", &mid));
+            bundled.push(mid.to_string());
+        }
+        ports.push(stream.port);
+        formats.iter().for_each(|format| slot.numbers.learn(format));
+        taken.extend(formats.iter().map(|format| format.map.payload_type));
+        description.media.push(media);
+    }
+    if !bundled.is_empty() {
+        description.attributes.extend(Attribute::new("group", &format!("BUNDLE {}", bundled.join(" "))));
+    }
+    if capabilities.streams.iter().any(|stream| stream.ice.as_ref().is_some_and(|ice| ice.lite)) {
+        description.attributes.push(Attribute::constant("ice-lite"));
+    }
+    (slots, description)
+}
+
+/// Gives each stream that never had a position one: a dead position first, else one at the end ([RFC 3264 §8.1]).
+/// A stream whose position is dead was refused or removed by the peer, and is not offered again.
+///
+/// [RFC 3264 §8.1]: https://www.rfc-editor.org/rfc/rfc3264#section-8.1
+fn place(slots: &mut Vec<Slot>, streams: usize) {
+    for stream in 0..streams {
+        if slots.iter().any(|slot| slot.stream == Some(stream)) {
+            continue;
+        }
+        let fresh = Slot { stream: Some(stream), live: true, ..Slot::default() };
+        match slots.iter_mut().find(|slot| !slot.live) {
+            Some(dead) => *dead = fresh,
+            None => slots.push(fresh),
+        }
+    }
+}
+
+/// An encrypted stream stays so, and keeps its profile; the rest is the policy's.
+fn protocol(stream: &Stream, before: Option<&Media>) -> Protocol {
+    let before = before.map(Media::protocol);
+    match (stream.srtp, before) {
+        (SrtpPolicy::Off | SrtpPolicy::Optional, Some(before)) if !before.is_secure() => before.clone(),
+        (SrtpPolicy::Off, _) => Protocol::RTP_AVP,
+        (_, Some(before)) if before.is_secure() => before.clone(),
+        (SrtpPolicy::Optional, _) => Protocol::RTP_AVP,
+        (SrtpPolicy::Required, _) => Protocol::RTP_SAVP,
+        (SrtpPolicy::Dtls, _) => Protocol::UDP_TLS_RTP_SAVPF,
+    }
+}
+
+/// A section with these formats, our direction and our packet times.
+pub(super) fn section(stream: &Stream, port: u16, protocol: Protocol, formats: &[Format]) -> Media {
+    let list: Vec<String> = formats.iter().map(|format| format.map.payload_type.to_string()).collect();
+    // A format must be there, RFC 8866 §9: a stream without codecs says 0, and is refused for it.
+    let list = if list.is_empty() { Text::from_static("0") } else { Text::from(list.join(" ")) };
+    let mut media = Media::from_parts(Text::from_static(stream.kind.as_str()), port, protocol, list);
+    for format in formats {
+        media.attributes.push_typed(&format.map);
+        if let Some(parameters) = format.fmtp.clone() {
+            let number = Text::from(format.map.payload_type.to_string());
+            media.attributes.push_typed(&Fmtp { format: number, parameters });
+        }
+    }
+    stream.ptime_ms.iter().for_each(|ms| media.attributes.push_typed(&Ptime(*ms)));
+    stream.maxptime_ms.iter().for_each(|ms| media.attributes.push_typed(&MaxPtime(*ms)));
+    media.attributes.set_direction(stream.direction);
+    media
+}
+
+/// What belongs to the transport: RTCP, ICE.
+pub(super) fn transport(stream: &Stream, rtcp_mux: bool, ice: Option<&Ice>, attributes: &mut Attributes) {
+    if let Some(port) = stream.rtcp_port.filter(|port| stream.port.checked_add(1) != Some(*port)) {
+        attributes.push_typed(&Rtcp::new(port));
+    }
+    if rtcp_mux {
+        attributes.push(Attribute::constant("rtcp-mux"));
+    }
+    if let Some(ice) = ice {
+        ice.credentials.write(attributes);
+        attributes.extend(ice.candidates.iter().flat_map(|candidate| Attribute::new("candidate", candidate)));
+    }
+}
+
+pub(super) fn dtls(stream: &Stream, setup: Setup, attributes: &mut Attributes) {
+    stream.fingerprints.iter().for_each(|fingerprint| attributes.push_typed(fingerprint));
+    attributes.push_typed(&setup);
+}
+
+/// Port 0 and the formats that were there ([RFC 3264 §8.2]).
+///
+/// [RFC 3264 §8.2]: https://www.rfc-editor.org/rfc/rfc3264#section-8.2
+fn disabled(before: Option<&Media>) -> Media {
+    match before {
+        Some(before) => refused(before),
+        None => {
+            let mut media =
+                Media::from_parts(Text::from_static("audio"), 0, Protocol::RTP_AVP, Text::from_static("0"));
+            media.attributes.set_direction(Direction::Inactive);
+            media
+        }
+    }
+}
+
+/// A section with the same media type, protocol and formats, at port 0.
+pub(super) fn refused(media: &Media) -> Media {
+    Media::from_parts(media.kind().clone(), 0, media.protocol().clone(), media.format_list().clone())
+}
