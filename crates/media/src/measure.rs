@@ -11,8 +11,10 @@ const WINDOW: usize = 400;
 const TONE_WINDOWS: usize = 5;
 /// Samples that are compared at a time: 100 ms.
 const BLOCK: usize = 800;
-/// How far a block may lie from where the whole lies, as a jitter buffer stretches and shrinks: 20 ms.
+/// How far a block may lie from where the one before lies, as a jitter buffer stretches and shrinks: 20 ms.
 const SLACK: usize = 160;
+/// The likeness of a block that has been found.
+const FOUND: f64 = 0.7;
 /// Samples by which two recordings are aligned: a quarter of a second.
 const TEMPLATE: usize = 2_000;
 /// The mean square below which a block counts as silent.
@@ -43,17 +45,24 @@ pub fn compare(sent: &[i16], heard: &[i16]) -> Comparison {
         return Comparison { delay: Duration::ZERO, similarity: 0.0 };
     };
     let (mut sum, mut blocks) = (0.0, 0_u32);
+    let mut drifting = lag;
     for start in (0..sent.len()).step_by(BLOCK) {
         let block = start..(start + BLOCK).min(sent.len());
         if sent.mean_square(block.clone()) < SILENCE {
             continue;
         }
         blocks += 1;
-        let at = lag.saturating_add_unsigned(start);
-        let first = usize::try_from(at.saturating_sub_unsigned(SLACK)).unwrap_or(0);
-        let last = usize::try_from(at.saturating_add_unsigned(SLACK)).unwrap_or(0);
-        let alike = (first..=last).map(|at| sent.likeness(block.clone(), &heard, at));
-        sum += alike.fold(0.0, f64::max);
+        let lags = drifting.saturating_sub_unsigned(SLACK)..=drifting.saturating_add_unsigned(SLACK);
+        let alike = |lag: isize| match usize::try_from(lag.saturating_add_unsigned(start)) {
+            Ok(at) => sent.likeness(block.clone(), &heard, at),
+            Err(_) => 0.0,
+        };
+        let best = lags.map(|lag| (alike(lag), lag)).max_by(|left, right| left.0.total_cmp(&right.0));
+        let (likeness, lag) = best.unwrap_or((0.0, drifting));
+        sum += likeness.max(0.0);
+        if likeness > FOUND {
+            drifting = lag;
+        }
     }
     let samples = u64::try_from(lag).unwrap_or(0);
     Comparison {

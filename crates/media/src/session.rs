@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rtp::rtcp::Compound;
 use rtp::{NtpTime, Packet};
 use stun::demux;
 
@@ -225,7 +226,6 @@ pub struct Session {
     rtp_latch: Latch,
     rtcp_latch: Latch,
     pacer: Pacer,
-    last_tick: Instant,
     incoming: Incoming,
     outgoing: Outgoing,
     player: Player,
@@ -248,15 +248,14 @@ impl Session {
     pub fn new(now: Instant, config: Config, seed: [u8; 32]) -> Self {
         let mut random = Random::new(seed);
         let queue_samples = config.queue.as_millis() * u128::from(crate::SAMPLE_RATE_HZ) / 1_000;
-        let outgoing = Outgoing::new(&mut random);
-        let reports = Reports::new(now, outgoing.ssrc, config.wall_clock, &mut random);
+        let outgoing = Outgoing::new(now, &mut random);
+        let reports = Reports::new(now, config.wall_clock, &mut random);
         Self {
             agreement: None,
             protection: Protection::Clear,
             rtp_latch: Latch::new(config.latching),
             rtcp_latch: Latch::new(config.latching),
             pacer: Pacer::new(FRAME_DURATION),
-            last_tick: now,
             incoming: Incoming::new(),
             outgoing,
             player: Player::new(usize::try_from(queue_samples).unwrap_or(usize::MAX)),
@@ -377,7 +376,7 @@ impl Session {
     pub fn close(&mut self, now: Instant) {
         if let Some((component, destination)) = self.rtcp_destination() {
             let mut buffer = self.outbox.buffer();
-            self.reports.write_bye(now, &self.outgoing, &mut self.incoming, &mut buffer);
+            self.reports.write(now, &self.outgoing, &mut self.incoming, true, &mut buffer);
             self.transmit_rtcp(component, destination, buffer);
         }
         self.pacer.stop();
@@ -490,17 +489,17 @@ impl Session {
             self.unauthentic += 1;
             return;
         };
-        if !reports::is_well_formed(&self.scratch) {
+        let Ok(compound) = Compound::new(&self.scratch) else {
             self.malformed += 1;
             return;
-        }
+        };
         // RTCP must not decide where audio goes: on a shared port it is judged like RTP, and latches nothing.
         let believed =
             if shared { latch.is(source) } else { latch.judge(now, source, authentic) != Verdict::Refuse };
         if !believed {
             return self.refuse(now, source);
         }
-        self.reports.take(now, &self.scratch, &self.outgoing, &mut self.incoming);
+        self.reports.take(now, &compound, self.outgoing.ssrc, &mut self.incoming);
     }
 
     /// Counts somebody else's packet, and tells of it now and then.
@@ -523,14 +522,7 @@ impl Session {
         if self.deliver_frames {
             self.outbox.frame(heard);
         }
-        // The clock stood still while nothing flowed either way; the timestamp must not.
-        let stood = now.saturating_duration_since(self.last_tick).as_millis() / FRAME_DURATION.as_millis();
-        let stood = u32::try_from(stood).unwrap_or(u32::MAX).saturating_sub(1);
-        self.last_tick = now;
-        let skipped = skipped.max(stood);
-        if skipped > 0 {
-            self.outgoing.skip(skipped);
-        }
+        self.outgoing.catch_up(now, skipped);
         self.send(&heard);
     }
 
@@ -565,16 +557,17 @@ impl Session {
     }
 
     fn report(&mut self, now: Instant) {
+        if self.reports.is_statistics_due(now) {
+            let statistics = self.statistics();
+            self.outbox.event(Event::Statistics(statistics));
+        }
         if !self.reports.is_due(now) {
             return;
         }
-        let statistics = self.statistics();
-        self.outbox.event(Event::Statistics(statistics));
-        let mut buffer = self.outbox.buffer();
-        self.reports.write(now, &self.outgoing, &mut self.incoming, &mut buffer);
-        match self.rtcp_destination() {
-            Some((component, destination)) => self.transmit_rtcp(component, destination, buffer),
-            None => self.outbox.recycle(buffer),
+        if let Some((component, destination)) = self.rtcp_destination() {
+            let mut buffer = self.outbox.buffer();
+            self.reports.write(now, &self.outgoing, &mut self.incoming, false, &mut buffer);
+            self.transmit_rtcp(component, destination, buffer);
         }
     }
 

@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use rtp::jitter_buffer::{Arrived, Insert, JitterBuffer, JitterConfig, Pop};
+use rtp::rtcp::{ReportBlock, SenderInfo};
+use rtp::source::{Source, SourceStatistics, Verdict};
 use rtp::telephone_event::{Notice, Receiver};
 use rtp::{ClockRate, Packet, seq};
 
@@ -23,7 +25,10 @@ const LONGEST_GAP: u32 = 960;
 pub(super) struct Incoming {
     codecs: Vec<Decoder>,
     event: Option<PayloadTypes>,
-    stream: Option<u32>,
+    stream: Option<Source>,
+    received: u64,
+    /// Lost by streams that are no more.
+    lost_before: u64,
     /// Another SSRC that sent a packet, and the sequence number that would confirm it.
     candidate: Option<(u32, u16)>,
     jitter: JitterBuffer,
@@ -47,6 +52,8 @@ impl Incoming {
             codecs: Vec::new(),
             event: None,
             stream: None,
+            received: 0,
+            lost_before: 0,
             candidate: None,
             jitter: JitterBuffer::new(JitterConfig::default().capacity(SLOTS, LONGEST_PAYLOAD)),
             digits: Receiver::new(ClockRate::HZ_8000),
@@ -82,9 +89,10 @@ impl Incoming {
 
     /// Takes in a packet of the peer's; false when it is not (yet) believed.
     pub(super) fn take<T: AsRef<[u8]>>(&mut self, now: Instant, packet: &Packet<T>, receives: bool) -> bool {
-        if !self.follow(packet.ssrc(), packet.sequence_number()) {
+        if !self.follow(now, packet) {
             return false;
         }
+        self.received += 1;
         if !receives {
             return true;
         }
@@ -146,8 +154,23 @@ impl Incoming {
     }
 
     pub(super) fn count(&self, statistics: &mut Statistics) {
+        let stream = self.stream.as_ref().map(Source::statistics).unwrap_or_default();
+        statistics.packets_received = self.received;
+        statistics.lost = self.lost_before + lost(&stream);
+        statistics.jitter = stream.jitter;
         statistics.late = self.jitter.statistics().late;
         statistics.concealed = self.concealed;
+    }
+
+    /// What to report of the peer's stream, if there is one.
+    pub(super) fn report_block(&mut self, now: Instant) -> Option<ReportBlock> {
+        self.stream.as_mut().filter(|source| source.is_valid()).map(|source| source.report_block(now))
+    }
+
+    pub(super) fn take_sender_report(&mut self, now: Instant, ssrc: u32, info: SenderInfo) {
+        if let Some(source) = self.stream.as_mut().filter(|source| source.ssrc() == ssrc) {
+            source.handle_sender_report(now, info);
+        }
     }
 
     fn is_event(&self, payload_type: u8) -> bool {
@@ -156,24 +179,42 @@ impl Incoming {
 
     /// Whether a packet belongs to the stream we listen to. The first one does; another SSRC takes over with its second
     /// packet in order, so that a single stray cannot throw away what waits to be played.
-    fn follow(&mut self, ssrc: u32, sequence_number: u16) -> bool {
-        if self.stream == Some(ssrc) {
-            return true;
-        }
-        let next = sequence_number.wrapping_add(1);
-        let confirmed = self.candidate.is_some_and(|(candidate, expected)| {
-            candidate == ssrc && (0..3).contains(&seq::distance(expected, sequence_number))
-        });
-        if self.stream.is_some() && !confirmed {
-            self.candidate = Some((ssrc, next));
-            return false;
-        }
-        if self.stream.is_some() {
-            self.jitter.reset();
+    fn follow<T: AsRef<[u8]>>(&mut self, now: Instant, packet: &Packet<T>) -> bool {
+        let (ssrc, sequence_number) = (packet.ssrc(), packet.sequence_number());
+        if self.stream.as_ref().is_some_and(|source| source.ssrc() != ssrc) {
+            let confirmed = self.candidate.is_some_and(|(candidate, expected)| {
+                candidate == ssrc && (0..3).contains(&seq::distance(expected, sequence_number))
+            });
+            if !confirmed {
+                self.candidate = Some((ssrc, sequence_number.wrapping_add(1)));
+                return false;
+            }
+            self.leave();
             self.digits.reset();
+            self.stream = None;
         }
-        self.stream = Some(ssrc);
-        self.candidate = None;
-        true
+        let source = self.stream.get_or_insert_with(|| Source::new(now, ssrc, ClockRate::HZ_8000));
+        let before = source.statistics();
+        match source.handle_packet(now, sequence_number, packet.timestamp()) {
+            Verdict::Probation | Verdict::Valid => true,
+            Verdict::Restarted => {
+                self.lost_before += lost(&before);
+                self.jitter.reset();
+                true
+            }
+            Verdict::Implausible => false,
+        }
     }
+
+    /// Gives up the stream so far.
+    fn leave(&mut self) {
+        let statistics = self.stream.as_ref().map(Source::statistics).unwrap_or_default();
+        self.lost_before += lost(&statistics);
+        self.candidate = None;
+        self.jitter.reset();
+    }
+}
+
+fn lost(statistics: &SourceStatistics) -> u64 {
+    u64::try_from(statistics.lost).unwrap_or(0)
 }

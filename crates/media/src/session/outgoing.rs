@@ -1,9 +1,9 @@
 //! The stream we send: frames and digits → RTP packets.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rtp::telephone_event::{EventPacket, Report, SenderConfig, TelephoneEvent};
-use rtp::{PacketBuilder, RtpTime, telephone_event};
+use rtp::{ClockRate, PacketBuilder, RtpTime, telephone_event};
 
 use crate::agreement::PayloadTypes;
 use crate::codec::Codec;
@@ -15,6 +15,8 @@ use crate::{Agreement, CodecId, FRAME_DURATION, FRAME_SAMPLES, Frame};
 const FRAME_TICKS: u32 = FRAME_SAMPLES as u32;
 /// The most frames a packet carries: 60 ms.
 const MOST_FRAMES: u32 = 3;
+/// A turn that comes later than this many frames after the one before shows that the clock was stopped between.
+const STANDSTILL_FRAMES: u128 = 4;
 /// Room for the RTP header without CSRCs and extension.
 const HEADER: usize = 12;
 
@@ -27,6 +29,8 @@ pub(super) struct Outgoing {
     timestamp: RtpTime,
     /// The next audio packet is the first after a silence: it carries the marker.
     resumes: bool,
+    /// The moment of the frame before `timestamp`.
+    last_tick: Instant,
     digits: telephone_event::Sender,
     digits_sent: bool,
     codec: Option<(CodecId, Box<dyn Codec>)>,
@@ -43,7 +47,7 @@ impl Outgoing {
     /// A stream that starts at random numbers ([RFC 3550 §5.1]).
     ///
     /// [RFC 3550 §5.1]: https://www.rfc-editor.org/rfc/rfc3550#section-5.1
-    pub(super) fn new(random: &mut Random) -> Self {
+    pub(super) fn new(now: Instant, random: &mut Random) -> Self {
         let [first, second, ..] = random.u32().to_be_bytes();
         // The upper half is left out, so that the first wrap, which SRTP receivers must guess, comes after ten
         // minutes and not within the first packets (RFC 3711 §3.3.1).
@@ -53,6 +57,7 @@ impl Outgoing {
             sequence_number,
             timestamp: RtpTime(random.u32()),
             resumes: true,
+            last_tick: now,
             digits: telephone_event::Sender::new(SenderConfig::default()),
             digits_sent: true,
             codec: None,
@@ -66,9 +71,21 @@ impl Outgoing {
         }
     }
 
-    /// The timestamp that belongs to the current moment, for sender reports.
-    pub(super) fn timestamp(&self) -> RtpTime {
-        self.timestamp
+    /// The timestamp that belongs to a moment, for sender reports.
+    pub(super) fn timestamp_at(&self, now: Instant) -> RtpTime {
+        let since = now.saturating_duration_since(self.last_tick);
+        self.timestamp.minus(FRAME_TICKS).after(since, ClockRate::HZ_8000)
+    }
+
+    /// Moves on to the turn at `now`, before which `skipped` were given up: the timestamp goes on with real time, also
+    /// while the clock stood still on hold.
+    pub(super) fn catch_up(&mut self, now: Instant, skipped: u32) {
+        let since = now.saturating_duration_since(self.last_tick).as_millis() / FRAME_DURATION.as_millis();
+        self.last_tick = now;
+        let stood = if since > STANDSTILL_FRAMES { u32::try_from(since).unwrap_or(u32::MAX) - 1 } else { 0 };
+        if skipped > 0 || stood > 0 {
+            self.skip(skipped.max(stood));
+        }
     }
 
     /// Takes codec and packet time; a packet that was begun is given up.
