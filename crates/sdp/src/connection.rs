@@ -55,7 +55,7 @@ impl Address {
         let net = fields.word_if(is_token).ok_or("a network type, such as IN")?;
         let kind = fields.word_if(is_token).ok_or("an address type, IP4 or IP6")?;
         let host = fields.rest();
-        let host = host.split('/').next().unwrap_or(host);
+        let host = host.split(['/', ' ']).next().unwrap_or(host);
         if net != "IN" || !matches!(kind, "IP4" | "IP6") {
             if fields.word_if(is_word).is_none() {
                 return Err("an address");

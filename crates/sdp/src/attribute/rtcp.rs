@@ -61,7 +61,7 @@ mod tests {
         assert_eq!(Rtcp::parse(&Text::from("53020")), Ok(Rtcp::new(53_020)));
         let full = Text::from("53020 IN IP6 2001:2345:6789:ABCD:EF01:2345:6789:ABCD");
         assert!(Rtcp::parse(&full).unwrap().address.unwrap().ip().unwrap().is_ipv6());
-        assert_eq!(Rtcp::parse(&Text::from("53020 IN IP4 x y z?")).unwrap().to_string(), "53020 IN IP4 x");
+        assert_eq!(Rtcp::parse(&Text::from("53020 IN IP4 x")).unwrap().to_string(), "53020 IN IP4 x");
         assert_eq!(Rtcp::parse(&Text::from("1 IN")).unwrap_err().column, 5);
     }
 }

@@ -16,7 +16,7 @@ pub(super) struct Side<'a> {
 }
 
 impl Side<'_> {
-    fn direction(&self) -> Direction {
+    pub(super) fn direction(&self) -> Direction {
         self.session.direction(self.media)
     }
 
@@ -24,13 +24,13 @@ impl Side<'_> {
     ///
     /// [RFC 3264 §8.4]: https://www.rfc-editor.org/rfc/rfc3264#section-8.4
     /// [RFC 8840 §4.1.1]: https://www.rfc-editor.org/rfc/rfc8840#section-4.1.1
-    pub(super) fn is_held_by_address(&self) -> bool {
+    fn is_held_by_address(&self) -> bool {
         let unspecified = self.session.address(self.media).is_some_and(crate::Address::is_unspecified);
         unspecified && self.ice().is_none()
     }
 
     /// The direction this side allows the other, seen from the other.
-    pub(super) fn allows(&self) -> Direction {
+    fn allows(&self) -> Direction {
         let most = if self.is_held_by_address() { Direction::RecvOnly } else { Direction::SendRecv };
         self.direction().reversed().and(most)
     }

@@ -3,7 +3,7 @@
 //! [RFC 3264 §6]: https://www.rfc-editor.org/rfc/rfc3264#section-6
 
 use super::agree::{self, Side, bundle_group, is_bundle_only, mid};
-use super::formats::{Format, Match, formats, wishes};
+use super::formats::{Format, Match, TELEPHONE_EVENT, formats, wishes};
 use super::{Notes, Slot, media_kind, offer as ours, security};
 use crate::attribute::{Attribute, Setup};
 use crate::{
@@ -159,12 +159,13 @@ impl Request<'_> {
         let formats = choose(&formats(self.media), &wishes(stream), notes);
         let has_codec =
             formats.iter().any(|format| !format.is_telephone_event() && !format.is_comfort_noise());
-        let for_digits_only = stream.codecs.is_empty() && !formats.is_empty();
+        let only_digits = stream.codecs.iter().all(|codec| codec.name.eq_ignore_ascii_case(TELEPHONE_EVENT));
+        let for_digits_only = only_digits && !formats.is_empty();
         if !has_codec && !for_digits_only {
             return Err(Refused::NoCommonCodec);
         }
         let mut media = ours::section(stream, stream.port, self.media.protocol().clone(), &formats);
-        media.attributes.set_direction(stream.direction.and(remote.allows()));
+        media.attributes.set_direction(stream.direction.and(remote.direction().reversed()));
         match &security {
             Security::None => {}
             Security::Sdes { local, .. } => media.attributes.push_typed(local),
