@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sdp::Direction;
-use sip_msg::{CSeq, CallId, From, To};
-use sip_msg::{Method, Request, Response, StatusCode, Text};
+use sip_msg::{CSeq, Method, Request, Response, StatusCode, Text, To};
 use sip_txn::{ClientId, Ending, Flow, Input, ServerId};
 
 use crate::command::{Account, Invite, OutOfDialog, Reply};
@@ -37,9 +36,6 @@ pub struct Agent {
     registrations: BTreeMap<RegistrationId, Registration>,
     outgoing: HashMap<RequestId, Outgoing>,
     incoming: BTreeMap<IncomingRequestId, Incoming>,
-    /// Requests without To tag that are not answered yet, to notice the same one on another path.
-    ongoing: HashMap<MergeKey, ServerId>,
-    merge_keys: HashMap<ServerId, MergeKey>,
     schedule: BTreeSet<(Instant, Timed)>,
     last_id: u64,
 }
@@ -51,9 +47,6 @@ struct Incoming {
     request: Request,
     answer_by: Instant,
 }
-
-/// What a merged request has in common with the first ([RFC 3261 §8.2.2.2]).
-type MergeKey = (Text, Text, u32, Method);
 
 /// Who is on the clock.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -73,8 +66,6 @@ impl Agent {
             registrations: BTreeMap::new(),
             outgoing: HashMap::new(),
             incoming: BTreeMap::new(),
-            ongoing: HashMap::new(),
-            merge_keys: HashMap::new(),
             schedule: BTreeSet::new(),
             last_id: 0,
         }
@@ -416,14 +407,12 @@ impl Agent {
             sip_txn::Event::Response { client, response, .. } => self.handle_response(now, client, response),
             sip_txn::Event::ClientEnded { client, ending } => self.handle_client_ended(now, client, ending),
             sip_txn::Event::ServerEnded { server, .. } => {
-                if let Some(key) = self.merge_keys.remove(&server) {
-                    self.ongoing.remove(&key);
-                }
                 if let Some(id) = self.context.servers.remove(&server) {
                     self.with_call(id, |usage, context| usage.handle_server_ended(context, now, server));
                 }
             }
             // RFC 3261 §13.2.2.4: 64·T1 after the first 2xx no further one is expected, and none is acknowledged.
+            sip_txn::Event::StrayResponse { .. } => {}
             _ => {}
         }
     }
@@ -483,17 +472,22 @@ impl Agent {
             }
         };
         let in_call = key.as_ref().and_then(|key| self.context.dialogs.get(key).copied());
+        // RFC 3261 §12.2.2: what does not change the dialog is worked on as if it had come outside of it.
+        let neutral = matches!(*request.method(), Method::OPTIONS | Method::MESSAGE);
+        if let (true, Some(key), Some(id)) = (neutral, &key, in_call) {
+            let number = request.headers().require::<CSeq>().map_or(0, |cseq| cseq.number);
+            if self.with_call(id, |usage, _| usage.is_out_of_order(key, number)) == Some(true) {
+                return self.refuse_with(now, server, &request, StatusCode::SERVER_INTERNAL_ERROR);
+            }
+        }
         match (key, in_call) {
-            (Some(key), Some(id)) if !matches!(*request.method(), Method::OPTIONS | Method::MESSAGE) => {
+            (Some(key), Some(id)) if !neutral => {
                 self.with_call(id, |usage, context| {
                     usage.handle_request(context, now, server, &key, request)
                 });
             }
             (Some(_), None) => {
                 self.refuse_with(now, server, &request, StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST)
-            }
-            (None, _) if self.is_merged(server, &request) => {
-                self.refuse_with(now, server, &request, StatusCode::LOOP_DETECTED);
             }
             (None, _) if *request.method() == Method::INVITE => {
                 if self.calls.len() >= self.context.config.limits.calls {
@@ -531,27 +525,6 @@ impl Agent {
                 self.context.tell(Event::OutOfDialog { id, flow, request });
             }
         }
-    }
-
-    /// Whether the same request is being worked on already and has come again on another path
-    /// ([RFC 3261 §8.2.2.2]).
-    ///
-    /// [RFC 3261 §8.2.2.2]: https://www.rfc-editor.org/rfc/rfc3261#section-8.2.2.2
-    fn is_merged(&mut self, server: ServerId, request: &Request) -> bool {
-        let headers = request.headers();
-        let key = (|| {
-            let cseq = headers.require::<CSeq>().ok()?;
-            let from = headers.require::<From>().ok()?;
-            let tag = from.tag()?.detach();
-            Some((headers.require::<CallId>().ok()?.0.detach(), tag, cseq.number, cseq.method))
-        })();
-        let Some(key) = key else { return false };
-        if self.ongoing.contains_key(&key) {
-            return true;
-        }
-        self.ongoing.insert(key.clone(), server);
-        self.merge_keys.insert(server, key);
-        false
     }
 
     fn refuse_with(&mut self, now: Instant, server: ServerId, request: &Request, status: StatusCode) {

@@ -241,3 +241,131 @@ impl Dialog {
 fn record_route(headers: &Headers) -> impl Iterator<Item = Route> {
     headers.all::<RecordRoute>().flatten().map(|route| Route::from(route).detach())
 }
+
+#[cfg(test)]
+mod tests {
+    use sip_msg::{Host, Limits, Message};
+
+    use super::*;
+
+    fn request(text: &str) -> Request {
+        let text = text.replace('\n', "\r\n");
+        let message = Message::parse(text.into_bytes(), &Limits::default()).unwrap();
+        message.as_request().unwrap().clone()
+    }
+
+    fn invite() -> Request {
+        request(
+            "INVITE sip:bob@example.com SIP/2.0\n\
+             Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\n\
+             Record-Route: <sip:p1.example;lr>, <sip:p2.example;lr>\n\
+             Record-Route: <sip:p3.example;lr;x=1>\n\
+             From: \"Alice\" <sip:alice@example.com>;tag=a\n\
+             To: <sip:bob@example.com>\n\
+             Call-ID: c1\nCSeq: 7 INVITE\n\
+             Authorization: Digest username=\"alice\", realm=\"r\", nonce=\"n\", uri=\"sip:b\", response=\"1\"\n\
+             Contact: <sip:alice@192.0.2.1>\nContent-Length: 0\n\n",
+        )
+    }
+
+    fn contact() -> Uri {
+        Uri::sip(Host::V4([192, 0, 2, 9].into()))
+    }
+
+    fn uac(contact_line: &str) -> Dialog {
+        let text = format!(
+            "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\n\
+             Record-Route: <sip:p1.example;lr>, <sip:p2.example;lr>, <sip:p3.example;lr;x=1>\r\n\
+             From: <sip:alice@example.com>;tag=a\r\nTo: <sip:bob@example.com>;tag=b\r\n\
+             Call-ID: c1\r\nCSeq: 7 INVITE\r\n{contact_line}Content-Length: 0\r\n\r\n"
+        );
+        let message = Message::parse(text.into_bytes(), &Limits::default()).unwrap();
+        Dialog::of_response(&invite(), &contact(), message.as_response().unwrap()).unwrap()
+    }
+
+    fn routes(request: &Request) -> Vec<String> {
+        request.headers().all::<Route>().map(|route| route.unwrap().to_string()).collect()
+    }
+
+    // rfc: 3261 §12.1.2 — the UAC reverses Record-Route, the target is the Contact of the response
+    // rfc: 3261 §12.2.1.1 — loose routing: the target in the Request-URI, the whole set in Route, CSeq one higher
+    #[test]
+    fn a_caller_routes_through_the_reversed_record_route() {
+        let mut dialog = uac("Contact: <sip:bob@192.0.2.4>\r\n");
+        let bye = dialog.request(Method::BYE);
+        assert_eq!(bye.uri_text(), "sip:bob@192.0.2.4");
+        assert_eq!(routes(&bye), ["<sip:p3.example;lr;x=1>", "<sip:p2.example;lr>", "<sip:p1.example;lr>"]);
+        assert_eq!(bye.headers().require::<CSeq>().unwrap(), CSeq::new(8, Method::BYE));
+        assert_eq!(bye.headers().require::<From>().unwrap().tag().unwrap(), "a");
+        assert_eq!(bye.headers().require::<To>().unwrap().tag().unwrap(), "b");
+        assert_eq!(dialog.request(Method::INFO).headers().require::<CSeq>().unwrap().number, 9);
+    }
+
+    // rfc: 3261 §12.1.1 — the UAS keeps the order of Record-Route, and the target is the Contact of the request
+    #[test]
+    fn a_callee_routes_through_the_record_route_in_order() {
+        let mut dialog = Dialog::of_request(&invite(), &"b".into(), contact()).unwrap();
+        let bye = dialog.request(Method::BYE);
+        assert_eq!(bye.uri_text(), "sip:alice@192.0.2.1");
+        assert_eq!(routes(&bye), ["<sip:p1.example;lr>", "<sip:p2.example;lr>", "<sip:p3.example;lr;x=1>"]);
+        assert_eq!(bye.headers().require::<From>().unwrap().to_string(), "<sip:bob@example.com>;tag=b");
+        assert_eq!(bye.headers().require::<To>().unwrap().to_string(), "\"Alice\" <sip:alice@example.com>;tag=a");
+    }
+
+    // rfc: 3261 §12.2.1.1 — a strict router goes into the Request-URI, the target behind the last route
+    #[test]
+    fn a_strict_router_takes_the_place_of_the_target() {
+        let mut request = invite();
+        request.headers_mut().remove(sip_msg::HeaderName::RECORD_ROUTE);
+        for uri in ["sip:proxy1;method=INVITE?Subject=x", "sip:proxy2", "sip:proxy3;lr", "sip:proxy4"] {
+            request.headers_mut().push(&RecordRoute::new(uri.parse::<Uri>().unwrap()));
+        }
+        let mut dialog = Dialog::of_request(&request, &"b".into(), contact()).unwrap();
+        let bye = dialog.request(Method::BYE);
+        assert_eq!(bye.uri_text(), "sip:proxy1");
+        assert_eq!(
+            routes(&bye),
+            ["<sip:proxy2>", "<sip:proxy3;lr>", "<sip:proxy4>", "<sip:alice@192.0.2.1>"]
+        );
+    }
+
+    // rfc: 3261 §13.2.2.4 — the ACK to a 2xx has the number and the credentials of the INVITE
+    #[test]
+    fn an_ack_repeats_the_invites_number_and_credentials() {
+        let mut dialog = uac("Contact: <sip:bob@192.0.2.4>\r\n");
+        dialog.request(Method::INFO);
+        let ack = dialog.ack(&invite());
+        assert_eq!(ack.headers().require::<CSeq>().unwrap(), CSeq::new(7, Method::ACK));
+        assert_eq!(ack.headers().raw(sip_msg::HeaderName::AUTHORIZATION), invite().headers().raw(sip_msg::HeaderName::AUTHORIZATION));
+    }
+
+    // rfc: 3261 §12.2.2 — a lower CSeq is out of order, a gap is not
+    #[test]
+    fn numbers_go_up_and_may_leave_gaps() {
+        let mut dialog = Dialog::of_request(&invite(), &"b".into(), contact()).unwrap();
+        assert!(dialog.receive(9));
+        assert!(!dialog.receive(8));
+        assert!(dialog.receive(10));
+        let mut fresh = uac("");
+        assert!(fresh.receive(1));
+    }
+
+    // rfc: 3261 §12.2.1.2 — a target refresh replaces the remote target and nothing else
+    #[test]
+    fn a_target_refresh_changes_the_target_only() {
+        let mut dialog = uac("Contact: <sip:bob@192.0.2.4>\r\n");
+        let before = dialog.route_set().to_vec();
+        dialog.refresh_target(invite().headers());
+        assert_eq!(dialog.remote_target().to_string(), "sip:alice@192.0.2.1");
+        assert_eq!(dialog.route_set(), before);
+        let mut empty = sip_msg::Headers::new();
+        empty.push(&Contact::Star);
+        dialog.refresh_target(&empty);
+        assert_eq!(dialog.remote_target().to_string(), "sip:alice@192.0.2.1");
+    }
+
+    #[test]
+    fn a_response_without_contact_leaves_the_request_uri_as_target() {
+        assert_eq!(uac("").remote_target().to_string(), "sip:bob@example.com");
+    }
+}

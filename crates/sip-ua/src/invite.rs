@@ -480,23 +480,14 @@ impl InviteUsage {
         request: Request,
     ) {
         let number = request.headers().require::<CSeq>().map_or(0, |cseq| cseq.number);
-        let in_order = match &mut self.state {
-            State::Calling(calling) => {
-                calling.early_of(&key.remote_tag).is_some_and(|early| early.dialog.receive(number))
+        let Some(in_order) = self.receive(key, number) else {
+            let known = *request.method() == Method::BYE;
+            let status = if known { StatusCode::OK } else { StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST };
+            self.answer(context, now, server, &request, status);
+            if known && matches!(self.state, State::Over(_)) {
+                self.say_farewell(context);
             }
-            State::Alerting(alerting) => alerting.dialog.receive(number),
-            State::Established(established) if established.dialog.key() == *key => {
-                established.dialog.receive(number)
-            }
-            State::Established(_) | State::Over(_) => {
-                let known = *request.method() == Method::BYE;
-                let status = if known { StatusCode::OK } else { StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST };
-                self.answer(context, now, server, &request, status);
-                if known && matches!(self.state, State::Over(_)) {
-                    self.say_farewell(context);
-                }
-                return;
-            }
+            return;
         };
         if !in_order {
             self.answer(context, now, server, &request, StatusCode::SERVER_INTERNAL_ERROR);
@@ -511,6 +502,22 @@ impl InviteUsage {
         } else {
             self.answer(context, now, server, &request, StatusCode::METHOD_NOT_ALLOWED);
         }
+    }
+
+    /// Counts a request of the peer; whether it is in order, or `None` when its dialog does not stand (any more).
+    fn receive(&mut self, key: &DialogKey, number: u32) -> Option<bool> {
+        let dialog = match &mut self.state {
+            State::Calling(calling) => calling.early_of(&key.remote_tag).map(|early| &mut early.dialog),
+            State::Alerting(alerting) => Some(&mut alerting.dialog),
+            State::Established(established) => Some(&mut established.dialog),
+            State::Over(_) => None,
+        };
+        Some(dialog.filter(|dialog| dialog.key() == *key)?.receive(number))
+    }
+
+    /// Counts a request that changes nothing in the call, and says whether it came out of order.
+    pub(crate) fn is_out_of_order(&mut self, key: &DialogKey, number: u32) -> bool {
+        self.receive(key, number) == Some(false)
     }
 
     /// The peer said BYE.
