@@ -8,8 +8,10 @@ const PERIODS: std::ops::RangeInclusive<usize> = 20..=160;
 const HISTORY: usize = 320;
 /// After this many concealed samples (60 ms) there is silence.
 const FADE: usize = 480;
+const FADE_STEPS: i32 = 480;
 /// Samples over which the first good frame is faded in: 4 ms.
 const BLEND: usize = 32;
+const BLEND_STEPS: i32 = 32;
 
 /// Repeats the last pitch period of what was heard, ever quieter, for at most 60 ms.
 ///
@@ -36,7 +38,7 @@ impl Concealment {
             for sample in &mut tail {
                 *sample = self.next_sample();
             }
-            let steps = BLEND as i32;
+            let steps = BLEND_STEPS;
             for (step, (sample, old)) in (1..).zip(frame.iter_mut().zip(tail)) {
                 *sample = narrow((i32::from(*sample) * step + i32::from(old) * (steps - step)) / steps);
             }
@@ -71,7 +73,7 @@ impl Concealment {
         let at = HISTORY - self.period + self.concealed % self.period;
         let sample = i32::from(self.history.get(at).copied().unwrap_or(0));
         self.concealed = (self.concealed + 1).min(FADE);
-        narrow(sample * left as i32 / FADE as i32)
+        narrow(sample * i32::try_from(left).unwrap_or(0) / FADE_STEPS)
     }
 
     /// The lag at which the recent past looks most like itself.

@@ -13,6 +13,8 @@ const TONE_WINDOWS: usize = 5;
 const BLOCK: usize = 800;
 /// How far a block may lie from where the one before lies, as a jitter buffer stretches and shrinks: 20 ms.
 const SLACK: usize = 160;
+/// How far it may lie after blocks that were not found: 120 ms.
+const WIDEST_SLACK: usize = 960;
 /// The likeness of a block that has been found.
 const FOUND: f64 = 0.7;
 /// Samples by which two recordings are aligned: a quarter of a second.
@@ -45,14 +47,14 @@ pub fn compare(sent: &[i16], heard: &[i16]) -> Comparison {
         return Comparison { delay: Duration::ZERO, similarity: 0.0 };
     };
     let (mut sum, mut blocks) = (0.0, 0_u32);
-    let mut drifting = lag;
+    let (mut drifting, mut slack) = (lag, SLACK);
     for start in (0..sent.len()).step_by(BLOCK) {
         let block = start..(start + BLOCK).min(sent.len());
         if sent.mean_square(block.clone()) < SILENCE {
             continue;
         }
         blocks += 1;
-        let lags = drifting.saturating_sub_unsigned(SLACK)..=drifting.saturating_add_unsigned(SLACK);
+        let lags = drifting.saturating_sub_unsigned(slack)..=drifting.saturating_add_unsigned(slack);
         let alike = |lag: isize| match usize::try_from(lag.saturating_add_unsigned(start)) {
             Ok(at) => sent.likeness(block.clone(), &heard, at),
             Err(_) => 0.0,
@@ -60,9 +62,8 @@ pub fn compare(sent: &[i16], heard: &[i16]) -> Comparison {
         let best = lags.map(|lag| (alike(lag), lag)).max_by(|left, right| left.0.total_cmp(&right.0));
         let (likeness, lag) = best.unwrap_or((0.0, drifting));
         sum += likeness.max(0.0);
-        if likeness > FOUND {
-            drifting = lag;
-        }
+        (drifting, slack) =
+            if likeness > FOUND { (lag, SLACK) } else { (drifting, WIDEST_SLACK.min(slack + SLACK)) };
     }
     let samples = u64::try_from(lag).unwrap_or(0);
     Comparison {
@@ -127,7 +128,7 @@ fn align(sent: &Audio, heard: &Audio) -> Option<isize> {
                 best = Some((score, at.cast_signed() - start.cast_signed()));
             }
         }
-        if best.is_some_and(|(score, _)| score > 0.9) {
+        if best.is_some_and(|(score, _)| score > FOUND) {
             break;
         }
     }

@@ -312,7 +312,7 @@ fn srtp_keys(security: &Security) -> Result<Option<SrtpKeys>, PlanError> {
             Ok(Some(SrtpKeys::new(profile, key(local)?, key(remote)?)))
         }
         // We never ask for DTLS, and take nothing that we have not understood for clear.
-        _ => Err(PlanError::Key),
+        Security::Dtls { .. } | _ => Err(PlanError::Key),
     }
 }
 

@@ -232,7 +232,11 @@ fn reading(path: &Path, error: hound::Error) -> WavError {
 fn writing(path: &Path, error: hound::Error) -> WavError {
     let source = match error {
         hound::Error::IoError(source) => source,
-        other => io::Error::other(other),
+        hound::Error::FormatError(_)
+        | hound::Error::TooWide
+        | hound::Error::UnfinishedSample
+        | hound::Error::Unsupported
+        | hound::Error::InvalidSampleFormat => io::Error::other(error),
     };
     WavError::Unwritable { path: path.into(), source }
 }

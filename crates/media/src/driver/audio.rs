@@ -77,6 +77,7 @@ impl FrameWriter {
 
 /// What goes through a writer's channel.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are samples")]
 pub(super) enum Item {
     Samples { frame: Frame, length: usize },
     Mark(oneshot::Sender<()>),

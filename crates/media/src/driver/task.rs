@@ -167,7 +167,12 @@ impl Task {
                         }
                         Event::DigitsSent => release(&mut self.digits_waiting),
                         Event::QueueDrained => release(&mut self.drained_waiting),
-                        _ => {}
+                        Event::Latched { .. }
+                        | Event::Digit { .. }
+                        | Event::MediaTimeout
+                        | Event::MediaResumed
+                        | Event::CompetingSource { .. }
+                        | Event::Statistics(_) => {}
                     }
                     if let Err(mpsc::error::TrySendError::Full(event)) = self.events.try_send(event) {
                         tracing::warn!(?event, "the application does not read media events; one is lost");

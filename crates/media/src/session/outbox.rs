@@ -16,19 +16,26 @@ pub(super) struct Outbox {
     spare: Vec<Vec<u8>>,
     /// The packet that was polled last, lent to the driver.
     current: Vec<u8>,
+    frames: VecDeque<Frame>,
     frame: Frame,
 }
 
 #[derive(Debug)]
 enum Queued {
-    Packet { component: Component, destination: SocketAddr, bytes: Vec<u8> },
-    Frame(Frame),
+    Packet {
+        component: Component,
+        destination: SocketAddr,
+        bytes: Vec<u8>,
+    },
+    /// The next of `frames`.
+    Frame,
     Event(Event),
 }
 
 impl Outbox {
     pub(super) fn new() -> Self {
-        Self { queue: VecDeque::new(), spare: Vec::new(), current: Vec::new(), frame: [0; FRAME_SAMPLES] }
+        let (queue, frames) = (VecDeque::new(), VecDeque::new());
+        Self { queue, spare: Vec::new(), current: Vec::new(), frames, frame: [0; FRAME_SAMPLES] }
     }
 
     /// An empty buffer to write a packet into.
@@ -47,7 +54,9 @@ impl Outbox {
     }
 
     pub(super) fn frame(&mut self, frame: Frame) {
-        self.push(Queued::Frame(frame));
+        if self.push(Queued::Frame) {
+            self.frames.push_back(frame);
+        }
     }
 
     pub(super) fn event(&mut self, event: Event) {
@@ -61,17 +70,19 @@ impl Outbox {
                 self.recycle(old);
                 Output::Transmit(Transmit { component, destination, bytes: &self.current })
             }
-            Queued::Frame(frame) => {
-                self.frame = frame;
+            Queued::Frame => {
+                self.frame = self.frames.pop_front().unwrap_or(self.frame);
                 Output::Frame(&self.frame)
             }
             Queued::Event(event) => Output::Event(event),
         })
     }
 
-    fn push(&mut self, output: Queued) {
-        if self.queue.len() < LIMIT {
+    fn push(&mut self, output: Queued) -> bool {
+        let fits = self.queue.len() < LIMIT;
+        if fits {
             self.queue.push_back(output);
         }
+        fits
     }
 }

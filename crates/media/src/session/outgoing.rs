@@ -9,10 +9,10 @@ use crate::agreement::PayloadTypes;
 use crate::codec::Codec;
 use crate::random::Random;
 use crate::session::DigitsError;
-use crate::{Agreement, CodecId, FRAME_DURATION, FRAME_SAMPLES, Frame};
+use crate::{Agreement, CodecId, FRAME_DURATION, Frame};
 
 /// Ticks of the RTP clock in a frame.
-const FRAME_TICKS: u32 = FRAME_SAMPLES as u32;
+const FRAME_TICKS: u32 = 160;
 /// The most frames a packet carries: 60 ms.
 const MOST_FRAMES: u32 = 3;
 /// A turn that comes later than this many frames after the one before shows that the clock was stopped between.

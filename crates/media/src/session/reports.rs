@@ -149,7 +149,7 @@ impl Reports {
                 Packet::ReceiverReport(report) => {
                     report.blocks().for_each(|block| self.take_block(now, ssrc, &block));
                 }
-                _ => {}
+                Packet::SourceDescription(_) | Packet::Bye(_) | Packet::App(_) | Packet::Unknown(_) | _ => {}
             }
         }
     }
