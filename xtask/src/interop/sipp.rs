@@ -1,0 +1,115 @@
+//! SIPp as a caller and as the called side.
+
+use super::lab::{Lab, ports};
+use crate::Result;
+use std::{fs, process::Command, time::Duration};
+
+/// Where SIPp writes each message of a small run.
+pub(crate) const MESSAGES: &str = "sipp.messages";
+
+/// How many calls SIPp makes or takes, and how fast it makes them.
+pub(crate) struct Load {
+    pub(crate) calls: u32,
+    pub(crate) per_second: u32,
+}
+
+/// What SIPp counted.
+pub(crate) struct Counts {
+    pub(crate) successful: u32,
+    pub(crate) failed: u32,
+    pub(crate) retransmissions: u32,
+}
+
+/// A SIPp that runs.
+pub(crate) struct Sipp {
+    index: usize,
+    port: u16,
+}
+
+impl Sipp {
+    /// Starts SIPp: with `target` it calls there, without it waits for calls.
+    ///
+    /// `scenario` is the name of a built-in one, or of a file in `sipp/` that ends in `.xml`.
+    pub(crate) fn start(
+        lab: &mut Lab,
+        scenario: &str,
+        transport: &str,
+        target: Option<&str>,
+        load: &Load,
+    ) -> Result<Self> {
+        let (port, media, control) = (ports(2)?, ports(4)?, ports(2)?);
+        let mut command = Command::new("sipp");
+        command.args(target).args(["-i", "127.0.0.1", "-p", &port.to_string(), "-mi", "127.0.0.1"]);
+        command.args(["-mp", &media.to_string(), "-cp", &control.to_string(), "-nostdin", "-skip_rlimit"]);
+        if scenario.ends_with(".xml") {
+            command.arg("-sf").arg(lab.template("sipp").join(scenario)).arg("-pause_msg_ign");
+        } else {
+            command.args(["-sn", scenario]);
+        }
+        command.args(["-t", if transport == "tcp" { "t1" } else { "u1" }]);
+        command.args(["-m", &load.calls.to_string(), "-r", &load.per_second.to_string(), "-l", "20000"]);
+        command.args([
+            "-trace_err",
+            "-error_file",
+            "sipp.errors",
+            "-trace_stat",
+            "-stf",
+            "sipp.csv",
+            "-fd",
+            "1",
+        ]);
+        command.args(["-timeout", "150", "-timeout_error", "-s", "service"]);
+        if load.calls < 100 || std::env::var_os("KEEP").is_some() {
+            command.args(["-trace_msg", "-message_file", MESSAGES]);
+        }
+        let index = lab.spawn("sipp", &mut command)?;
+        if target.is_none() {
+            // It prints its screen before it listens; a moment is enough, and UDP callers try again anyway.
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        Ok(Self { index, port })
+    }
+
+    pub(crate) fn uri(&self, transport: &str) -> String {
+        format!("sip:service@127.0.0.1:{};transport={transport}", self.port)
+    }
+
+    /// Waits for its end; an error unless every call was good.
+    pub(crate) fn finish(self, lab: &mut Lab, load: &Load, limit: Duration) -> Result<Counts> {
+        let code = lab.wait(self.index, limit)?;
+        let counts = counts(&fs::read_to_string(lab.path("sipp.csv")).unwrap_or_default())
+            .ok_or("SIPp left no statistics")?;
+        if code == 0 && counts.failed == 0 && counts.successful == load.calls {
+            return Ok(counts);
+        }
+        let errors = fs::read_to_string(lab.path("sipp.errors")).unwrap_or_default();
+        let first: String = errors.chars().take(600).collect();
+        let Counts { successful, failed, .. } = counts;
+        Err(format!("SIPp exit {code}, {successful} good and {failed} failed of {}: {first}", load.calls)
+            .into())
+    }
+}
+
+/// The last line of SIPp's statistics; columns are named in the first.
+fn counts(csv: &str) -> Option<Counts> {
+    let names: Vec<&str> = csv.lines().next()?.split(';').collect();
+    let last: Vec<&str> = csv.lines().last()?.split(';').collect();
+    let value = |name: &str| last.get(names.iter().position(|column| *column == name)?)?.parse().ok();
+    Some(Counts {
+        successful: value("SuccessfulCall(C)")?,
+        failed: value("FailedCall(C)")?,
+        retransmissions: value("Retransmissions(C)")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statistics_are_read_by_column_name() {
+        let csv = "A;FailedCall(C);SuccessfulCall(C);Retransmissions(C);\n0;0;0;0;\n9;1;7;2;\n";
+        let counts = counts(csv).unwrap();
+        assert_eq!((counts.successful, counts.failed, counts.retransmissions), (7, 1, 2));
+    }
+}
