@@ -10,8 +10,10 @@ use delay::{Arrival, DelayEstimator, Limits};
 
 /// After this many pops in a row without a packet the buffer fills anew before it plays on.
 const DRY_POPS: u32 = 10;
-/// A delay above the target for this many frames in a row is cut by one packet.
-const PATIENCE_FRAMES: u32 = 25;
+/// A delay two frames above the target for this many frames in a row is cut by one packet.
+const PATIENCE: u32 = 25;
+/// A delay more than this many frames above the target is cut five times as soon.
+const MUCH_FRAMES: i64 = 4;
 /// No duration of a configuration counts for more.
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -219,7 +221,8 @@ pub struct JitterBuffer {
     packet_ticks: i64,
     /// Number and media time of the packet that came last, to learn `packet_ticks` from.
     previous: Option<(u64, i64)>,
-    excess_frames: u32,
+    /// For how long the delay was too long, in frames.
+    excess: u32,
     statistics: JitterStatistics,
 }
 
@@ -274,7 +277,7 @@ impl JitterBuffer {
             quiet: false,
             packet_ticks: frame,
             previous: None,
-            excess_frames: 0,
+            excess: 0,
             statistics: JitterStatistics::default(),
         }
     }
@@ -362,7 +365,7 @@ impl JitterBuffer {
         self.queued = 0;
         self.dry = 0;
         self.previous = None;
-        self.excess_frames = 0;
+        self.excess = 0;
     }
 
     fn place(
@@ -560,15 +563,15 @@ impl JitterBuffer {
         if behind + self.delay.target() > most + self.packet_ticks {
             return true;
         }
-        if behind < self.packet_ticks * 3 / 2 {
-            self.excess_frames = 0;
+        if behind < 2 * self.packet_ticks {
+            self.excess = 0;
             return false;
         }
-        self.excess_frames += 1;
-        if self.excess_frames < PATIENCE_FRAMES {
+        self.excess += if behind > MUCH_FRAMES * self.packet_ticks { 5 } else { 1 };
+        if self.excess < PATIENCE {
             return false;
         }
-        self.excess_frames = 0;
+        self.excess = 0;
         true
     }
 

@@ -1,5 +1,7 @@
 //! RTP and RTCP packets, sources, jitter buffer and reports (RFC 3550).
 
+#[cfg(feature = "tokio")]
+pub mod driver;
 mod error;
 mod extension;
 pub mod jitter_buffer;

@@ -25,6 +25,8 @@ use table::{Admission, Table};
 const OUTPUT_LIMIT: usize = 256;
 /// Octets of an RTCP compound, so that no datagram is fragmented.
 const RTCP_LIMIT: usize = 1_200;
+/// What is kept of the keys of a source that is not valid yet.
+const UNPROVEN_NOTICES: usize = 16;
 /// Report intervals after which a silent source is forgotten (RFC 3550 §6.3.5).
 const TIMEOUT_INTERVALS: u32 = 5;
 
@@ -460,7 +462,7 @@ impl RtpSession {
             return;
         }
         let interval = self.schedule.deterministic_interval();
-        for ssrc in self.table.expire(now, interval * TIMEOUT_INTERVALS) {
+        for ssrc in self.table.expired(now, interval * TIMEOUT_INTERVALS) {
             self.forget(ssrc, false);
         }
         self.count_members(now);
@@ -545,10 +547,8 @@ impl RtpSession {
         }
         if is_event {
             self.jitter_buffer.insert_placeholder(packet.sequence_number(), packet.timestamp());
-            if verdict != Verdict::Probation {
-                self.digits_in.handle_packet(now, packet.timestamp(), packet.payload());
-                self.announce_digits();
-            }
+            self.digits_in.handle_packet(now, packet.timestamp(), packet.payload());
+            self.announce_digits();
             return;
         }
         self.jitter_buffer.insert(
@@ -588,13 +588,26 @@ impl RtpSession {
     }
 
     fn switch_to(&mut self, ssrc: u32) {
-        self.playing = Some(ssrc);
+        self.end_digits();
         self.jitter_buffer.reset();
-        self.digits_in.reset();
-        self.announce_digits();
+        self.playing = Some(ssrc);
     }
 
+    fn end_digits(&mut self) {
+        self.digits_in.reset();
+        self.announce_digits();
+        self.digits_in.discard();
+    }
+
+    /// Hands out what was heard of keys, if the source is valid; until then it is kept, as a call may well begin
+    /// with a digit.
     fn announce_digits(&mut self) {
+        if self.playing.is_none_or(|ssrc| !self.table.get(ssrc).is_some_and(|entry| entry.announced)) {
+            if self.digits_in.pending() > UNPROVEN_NOTICES {
+                self.digits_in.discard();
+            }
+            return;
+        }
         while let Some(notice) = self.digits_in.poll() {
             self.emit(Output::Event(Event::Digit(notice)));
         }
@@ -618,7 +631,7 @@ impl RtpSession {
                 rtcp::Packet::Bye(bye) => {
                     said_bye = true;
                     for ssrc in bye.ssrcs() {
-                        if self.table.remove_if_from(ssrc, from) {
+                        if self.table.is_from(ssrc, from) {
                             self.forget(ssrc, true);
                         }
                     }
@@ -658,10 +671,10 @@ impl RtpSession {
 
     fn forget(&mut self, ssrc: u32, bye: bool) {
         if self.playing == Some(ssrc) {
+            self.end_digits();
             self.playing = None; // what waits in the jitter buffer is still played
-            self.digits_in.reset();
-            self.announce_digits();
         }
+        self.table.remove(ssrc);
         self.emit(Output::Event(Event::Left { ssrc, bye }));
     }
 

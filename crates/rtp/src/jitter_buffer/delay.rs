@@ -120,11 +120,13 @@ impl DelayEstimator {
         self.target
     }
 
-    /// The packet observed last came after its turn: makes room for the next such one, in steps.
+    /// The packet observed last came after its turn: makes room for the next such one, in steps; not for one
+    /// that no allowed delay would have saved.
     pub(super) fn was_late(&mut self) {
-        let wanted =
-            (self.latest - self.least + self.limits.margin).min(self.target + 2 * self.limits.margin);
-        self.target = self.target.max(wanted).min(self.limits.most);
+        let wanted = self.latest - self.least + self.limits.margin;
+        if wanted <= self.limits.most {
+            self.target = self.target.max(wanted.min(self.target + 2 * self.limits.margin));
+        }
     }
 
     /// The media time of `timestamp`, unwrapped.
@@ -157,13 +159,18 @@ impl DelayEstimator {
     }
 
     fn renew(&mut self) {
-        *self.scratch = *self.transits;
-        let Some(window) = self.scratch.get_mut(..self.count) else { return };
+        let seen = self.transits.iter().take(self.count);
+        self.least = seen.clone().copied().min().unwrap_or(self.least);
+        // What comes later than the longest delay is lost whatever the delay: it has no say in it.
+        let hopeless = self.least + self.limits.most;
+        let mut count = 0;
+        for (place, transit) in self.scratch.iter_mut().zip(seen.filter(|transit| **transit <= hopeless)) {
+            *place = *transit;
+            count += 1;
+        }
+        let Some(window) = self.scratch.get_mut(..count).filter(|window| !window.is_empty()) else { return };
         let rank = window.len() * 97 / 100;
-        let (below, high, _) = window.select_nth_unstable(rank);
-        let high = *high;
-        self.least = below.iter().copied().min().unwrap_or(high).min(high);
-        let wanted = high - self.least + self.limits.margin;
+        let wanted = *window.select_nth_unstable(rank).1 - self.least + self.limits.margin;
         self.target = wanted.clamp(self.limits.least, self.limits.most);
     }
 }
@@ -211,10 +218,19 @@ mod tests {
     #[test]
     fn the_target_stays_within_its_limits() {
         let (mut estimator, start) = (estimator(), start());
-        feed(&mut estimator, start, 0, 300, |n| u64::from(n % 2) * 900);
+        feed(&mut estimator, start, 0, 300, |n| u64::from(n % 2) * 295);
         assert_eq!(estimator.target(), 2_400);
         estimator.was_late();
         assert_eq!(estimator.target(), 2_400);
+    }
+
+    #[test]
+    fn what_no_delay_would_save_has_no_say() {
+        let (mut estimator, start) = (estimator(), start());
+        feed(&mut estimator, start, 0, 300, |n| u64::from(n % 2) * 900);
+        assert_eq!(estimator.target(), 160);
+        estimator.was_late();
+        assert_eq!(estimator.target(), 160);
     }
 
     #[test]

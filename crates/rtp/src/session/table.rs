@@ -77,9 +77,13 @@ impl Table {
         }
     }
 
-    /// Looks up the source of an RTCP packet; the host has to be that of its RTP, if any came.
+    /// Looks up the source of an RTCP packet, which has to come from the host of its RTP, or from where its RTCP
+    /// came before.
     pub(super) fn admit_rtcp(&mut self, now: Instant, ssrc: u32, from: SocketAddr) -> Admission<'_> {
         let Some(entry) = self.find_or_add(now, ssrc) else { return Admission::Refused };
+        if entry.rtp_from.or(entry.rtcp_from).is_some_and(|known| known.ip() != from.ip()) {
+            return Admission::Refused;
+        }
         entry.rtcp_from = Some(from);
         entry.source.touch(now);
         Admission::Known(entry)
@@ -112,19 +116,21 @@ impl Table {
         }
     }
 
-    /// Drops a source that said goodbye, if it did so itself: from the address of its RTP or RTCP.
-    pub(super) fn remove_if_from(&mut self, ssrc: u32, from: SocketAddr) -> bool {
-        let found = self.entries.iter().position(|entry| {
-            let known = [entry.rtp_from, entry.rtcp_from];
-            entry.source.ssrc() == ssrc && known.iter().flatten().any(|address| address.ip() == from.ip())
-        });
-        found.map(|index| self.entries.swap_remove(index)).is_some()
+    /// Whether a goodbye of this source is its own: it came from the host of its RTP, or else of its RTCP.
+    pub(super) fn is_from(&self, ssrc: u32, from: SocketAddr) -> bool {
+        let known = self.get(ssrc).and_then(|entry| entry.rtp_from.or(entry.rtcp_from));
+        known.is_some_and(|known| known.ip() == from.ip())
     }
 
-    /// Drops the sources that were silent for `timeout`, and gives their SSRCs.
-    pub(super) fn expire(&mut self, now: Instant, timeout: Duration) -> Vec<u32> {
-        let is_gone = |entry: &mut Entry| now.saturating_duration_since(entry.source.last_heard()) >= timeout;
-        self.entries.extract_if(.., is_gone).map(|entry| entry.source.ssrc()).collect()
+    /// Forgets a source.
+    pub(super) fn remove(&mut self, ssrc: u32) {
+        self.entries.retain(|entry| entry.source.ssrc() != ssrc);
+    }
+
+    /// The sources that were silent for `timeout`.
+    pub(super) fn expired(&self, now: Instant, timeout: Duration) -> Vec<u32> {
+        let silent = |entry: &&Entry| now.saturating_duration_since(entry.source.last_heard()) >= timeout;
+        self.entries.iter().filter(silent).map(|entry| entry.source.ssrc()).collect()
     }
 
     /// Members and, among them, those who sent within `recent`.

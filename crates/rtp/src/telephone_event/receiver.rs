@@ -113,6 +113,16 @@ impl Receiver {
         self.notices.pop_front()
     }
 
+    /// Notices that wait.
+    pub(crate) fn pending(&self) -> usize {
+        self.notices.len()
+    }
+
+    /// Drops the notices that wait.
+    pub(crate) fn discard(&mut self) {
+        self.notices.clear();
+    }
+
     /// Forgets everything, as when the sender changed its SSRC and with it the clock.
     pub fn reset(&mut self) {
         self.end(false);
