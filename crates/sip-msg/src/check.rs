@@ -1,8 +1,8 @@
 //! [`Message::check`]: what must hold before a message is processed.
 
 use crate::{
-    CSeq, CallId, CheckError, From, HeaderError, HeaderName, MaxForwards, Message, Method, Request, Require, Response,
-    Scheme, Text, To, TypedHeader, Unsupported, UriError, Via,
+    CSeq, CallId, CheckError, From, HeaderError, HeaderName, MaxForwards, Message, Method, Request, Require,
+    Response, Scheme, Text, To, TypedHeader, Unsupported, UriError, Via,
 };
 
 impl Message {
@@ -79,7 +79,9 @@ fn check_headers(headers: &crate::Headers) -> Result<Method, CheckError> {
     }
     let top = headers.require::<Via>()?;
     if top.branch().is_some_and(|branch| branch == Via::MAGIC_COOKIE) {
-        return Err(HeaderError::Malformed { name: Via::NAME, at: 0, expected: "a branch after the cookie" }.into());
+        return Err(
+            HeaderError::Malformed { name: Via::NAME, at: 0, expected: "a branch after the cookie" }.into()
+        );
     }
     headers.all::<Via>().try_for_each(|via| via.map(drop))?;
     headers.require::<From>()?;

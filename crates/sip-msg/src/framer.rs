@@ -182,8 +182,14 @@ mod tests {
     fn messages_and_keep_alives_come_out_whole_and_in_order() {
         let stream = [b"\r\n", MESSAGE, b"\r\n\r\n", MESSAGE, MESSAGE].concat();
         let mut framer = Framer::new(Limits::default());
-        let expected =
-            [Ok(Frame::Pong), message(MESSAGE), Ok(Frame::Pong), Ok(Frame::Ping), message(MESSAGE), message(MESSAGE)];
+        let expected = [
+            Ok(Frame::Pong),
+            message(MESSAGE),
+            Ok(Frame::Pong),
+            Ok(Frame::Ping),
+            message(MESSAGE),
+            message(MESSAGE),
+        ];
         assert_eq!(frames(&mut framer, &stream), expected);
         assert_eq!(framer.pending(), 0);
         let mut framer = Framer::new(Limits::default());

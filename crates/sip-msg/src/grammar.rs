@@ -10,25 +10,30 @@ use bytes::Bytes;
 use crate::Text;
 
 /// Bytes of a `token`.
-pub(crate) const TOKEN: u8 = 1;
+pub(crate) const TOKEN: u16 = 1;
 /// Bytes of a host name.
-pub(crate) const HOST: u8 = 2;
+pub(crate) const HOST: u16 = 2;
 /// Bytes of the user part of a SIP URI, `%` included.
-pub(crate) const USER: u8 = 4;
+pub(crate) const USER: u16 = 4;
 /// Bytes of the password of a SIP URI, `%` included.
-pub(crate) const PASSWORD: u8 = 8;
+pub(crate) const PASSWORD: u16 = 8;
 /// Bytes of a URI parameter, `%` included.
-pub(crate) const URI_PARAM: u8 = 16;
+pub(crate) const URI_PARAM: u16 = 16;
 /// Bytes of a URI header, `%` included.
-pub(crate) const URI_HEADER: u8 = 32;
+pub(crate) const URI_HEADER: u16 = 32;
 /// Bytes of a `word`, as in Call-ID, with `@`.
-pub(crate) const WORD: u8 = 64;
+pub(crate) const WORD: u16 = 64;
 /// Bytes of a header parameter's value without quotes: `token / host`, and `:` of a bare IPv6 address.
-pub(crate) const VALUE: u8 = 128;
+pub(crate) const VALUE: u16 = 128;
 
-const CLASSES: [u8; 256] = classes();
+/// Bytes of base64 in either alphabet, with `.` and `=`.
+pub(crate) const BASE64: u16 = 256;
+/// Letters, digits and `-`, and `*`.
+pub(crate) const LANGUAGE: u16 = 512;
 
-const fn classes() -> [u8; 256] {
+const CLASSES: [u16; 256] = classes();
+
+const fn classes() -> [u16; 256] {
     let mut table = [0; 256];
     let mut byte = 0u8;
     loop {
@@ -79,6 +84,12 @@ const fn classes() -> [u8; 256] {
         if token || matches!(byte, b'[' | b']' | b':') {
             class |= VALUE;
         }
+        if alphanumeric || matches!(byte, b'+' | b'/' | b'.' | b'=' | b'-' | b'_') {
+            class |= BASE64;
+        }
+        if alphanumeric || matches!(byte, b'-' | b'*') {
+            class |= LANGUAGE;
+        }
         #[expect(
             clippy::indexing_slicing,
             reason = "a u8 cannot exceed 256 entries; evaluated at compile time"
@@ -94,12 +105,12 @@ const fn classes() -> [u8; 256] {
 }
 
 /// Whether `byte` belongs to `class`.
-pub(crate) fn is(byte: u8, class: u8) -> bool {
+pub(crate) fn is(byte: u8, class: u16) -> bool {
     CLASSES.get(usize::from(byte)).is_some_and(|classes| classes & class != 0)
 }
 
 /// Whether every byte belongs to `class` and there is at least one.
-pub(crate) fn all(text: &[u8], class: u8) -> bool {
+pub(crate) fn all(text: &[u8], class: u16) -> bool {
     !text.is_empty() && text.iter().all(|&byte| is(byte, class))
 }
 
@@ -211,7 +222,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The bytes of `class` that are next; perhaps none.
-    pub(crate) fn take_while(&mut self, class: u8) -> &'a [u8] {
+    pub(crate) fn take_while(&mut self, class: u16) -> &'a [u8] {
         let rest = self.rest();
         let length = rest.iter().position(|&byte| !is(byte, class)).unwrap_or(rest.len());
         self.at += length;
@@ -226,7 +237,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// One or more bytes of `class`, as text.
-    pub(crate) fn text_of(&mut self, class: u8, expected: &'static str) -> Result<Text, Unexpected> {
+    pub(crate) fn text_of(&mut self, class: u16, expected: &'static str) -> Result<Text, Unexpected> {
         let start = self.at;
         if self.take_while(class).is_empty() {
             return Err(self.unexpected(expected));
@@ -321,7 +332,7 @@ pub(crate) fn write_quoted(f: &mut impl fmt::Write, text: &str) -> fmt::Result {
 }
 
 /// Writes `text` with `%` and every byte outside `class` percent-escaped.
-pub(crate) fn write_escaped(f: &mut impl fmt::Write, text: &str, class: u8) -> fmt::Result {
+pub(crate) fn write_escaped(f: &mut impl fmt::Write, text: &str, class: u16) -> fmt::Result {
     for &byte in text.as_bytes() {
         if is(byte, class) && byte != b'%' {
             f.write_char(char::from(byte))?;
@@ -333,7 +344,7 @@ pub(crate) fn write_escaped(f: &mut impl fmt::Write, text: &str, class: u8) -> f
 }
 
 /// Percent-escapes every byte of `text` outside `class`, and `%`.
-pub(crate) fn escape(text: &str, class: u8) -> Text {
+pub(crate) fn escape(text: &str, class: u16) -> Text {
     if text.bytes().all(|byte| is(byte, class) && byte != b'%') {
         return text.into();
     }

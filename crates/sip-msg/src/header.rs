@@ -11,10 +11,16 @@ mod call_id;
 mod contact;
 mod content;
 mod cseq;
+mod date;
+mod dialog;
+mod event;
+mod extension;
+mod identity;
 mod lists;
 pub(crate) mod name;
 mod name_addr;
 mod numbers;
+mod reference;
 mod route;
 mod text;
 mod via;
@@ -25,9 +31,16 @@ pub use call_id::*;
 pub use contact::*;
 pub use content::*;
 pub use cseq::*;
+pub use date::*;
+pub use dialog::*;
+pub use event::*;
+pub use extension::*;
+pub use identity::*;
 pub use lists::*;
+pub(crate) use name_addr::read_bracketed;
 pub use name_addr::*;
 pub use numbers::*;
+pub use reference::*;
 pub use route::*;
 pub use text::*;
 pub use via::*;
@@ -74,10 +87,18 @@ pub trait TypedHeader: Sized + fmt::Display {
 macro_rules! for_each_header {
     ($callback:ident) => {
         $callback! {
-            Via From To Contact CallId CSeq MaxForwards Route RecordRoute Expires MinExpires
-            ContentType ContentLength Allow Supported Require ProxyRequire Unsupported Accept RetryAfter
-            UserAgent Server Warning WwwAuthenticate ProxyAuthenticate Authorization ProxyAuthorization
-            AuthenticationInfo
+            Via From To Contact CallId CSeq MaxForwards Route RecordRoute Path ServiceRoute
+            Expires MinExpires RetryAfter Date Timestamp
+            ContentType ContentLength ContentDisposition ContentEncoding ContentLanguage MimeVersion
+            Allow Supported Require ProxyRequire Unsupported Accept AcceptEncoding AcceptLanguage
+            UserAgent Server Subject Organization Priority Warning ReplyTo InReplyTo
+            AlertInfo CallInfo ErrorInfo Geolocation
+            WwwAuthenticate ProxyAuthenticate Authorization ProxyAuthorization AuthenticationInfo
+            SecurityClient SecurityServer SecurityVerify
+            RSeq RAck Event AllowEvents SubscriptionState SipEtag SipIfMatch InfoPackage RecvInfo
+            ReferTo ReferredBy ReferSub Replaces Join TargetDialog SessionExpires MinSe Reason
+            Privacy PAssertedIdentity PPreferredIdentity Diversion HistoryInfo Identity
+            FlowTimer ResourcePriority UserToUser SessionId AnswerMode
         }
     };
 }

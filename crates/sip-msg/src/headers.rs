@@ -72,7 +72,8 @@ impl Headers {
 
     /// The values on one line.
     pub(crate) fn all_of_line<'a, H: TypedHeader>(&'a self, field: &'a Field) -> All<'a, H> {
-        let line = Some((field, self.source(field), 0));
+        let empty = H::FORM == Form::Element && self.value(field).is_empty();
+        let line = if empty { None } else { Some((field, self.source(field), 0)) };
         All { headers: self, next_field: self.fields.len(), line, header: PhantomData }
     }
 
@@ -322,7 +323,9 @@ impl<H: TypedHeader> Iterator for All<'_, H> {
             None => loop {
                 let field = self.headers.fields.get(self.next_field)?;
                 self.next_field += 1;
-                if field.name == H::NAME {
+                // An empty line is an empty list.
+                let empty = H::FORM == Form::Element && self.headers.value(field).is_empty();
+                if field.name == H::NAME && !empty {
                     break (field, self.headers.source(field), 0);
                 }
             },

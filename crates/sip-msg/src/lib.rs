@@ -4,8 +4,10 @@
 extern crate alloc;
 
 mod build;
+mod caller_id;
 mod check;
 mod error;
+mod fragment;
 mod framer;
 mod grammar;
 mod header;
@@ -14,6 +16,7 @@ mod host;
 mod limits;
 mod message;
 mod method;
+mod multipart;
 mod params;
 mod parse;
 mod problems;
@@ -23,7 +26,9 @@ mod text;
 mod uri;
 
 pub use build::{RequestBuilder, ResponseBuilder};
+pub use caller_id::CallerId;
 pub use error::{CheckError, HeaderError, ParseError};
+pub use fragment::Fragment;
 pub use framer::{Frame, FrameError, Framer};
 pub use grammar::{Cursor, Unexpected};
 pub use header::{name::HeaderName, *};
@@ -32,6 +37,7 @@ pub use host::{Host, HostPort};
 pub use limits::Limits;
 pub use message::{Message, Request, Response};
 pub use method::Method;
+pub use multipart::{Multipart, MultipartError, Part};
 pub use params::{Param, Params};
 pub use problems::Problem;
 pub use status::{Class, StatusCode};

@@ -346,7 +346,7 @@ fn wire_length(headers: &Headers, body: &Bytes) -> usize {
 }
 
 /// Header lines, the empty line and the body.
-fn write_rest(out: &mut Vec<u8>, headers: &Headers, body: &Bytes) {
+pub(crate) fn write_rest(out: &mut Vec<u8>, headers: &Headers, body: &Bytes) {
     for field in &headers.fields {
         match &field.content {
             Content::Received { line, .. } => out.extend_from_slice(line.of(&headers.buffer)),

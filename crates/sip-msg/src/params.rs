@@ -15,26 +15,43 @@ pub struct Param {
     pub name: Text,
     /// The value, without quotes and escapes; `None` for a flag as `lr`.
     pub value: Option<Text>,
-    quoted: bool,
+    style: Style,
+}
+
+/// How a value is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Style {
+    /// In quotes if its bytes need them.
+    Plain,
+    /// In quotes.
+    Quoted,
+    /// `<URI>`, as `info` in Identity has it.
+    Bracketed,
 }
 
 impl Param {
     /// A parameter whose value is written in quotes only if its bytes need them.
     #[must_use]
     pub fn new(name: impl Into<Text>, value: Option<Text>) -> Self {
-        Self { name: name.into(), value, quoted: false }
+        Self { name: name.into(), value, style: Style::Plain }
     }
 
     /// A parameter whose value is always written in quotes.
     #[must_use]
     pub fn quoted(name: impl Into<Text>, value: impl Into<Text>) -> Self {
-        Self { name: name.into(), value: Some(value.into()), quoted: true }
+        Self { name: name.into(), value: Some(value.into()), style: Style::Quoted }
+    }
+
+    /// A parameter whose value is a URI in angle brackets, which are not part of `uri`.
+    #[must_use]
+    pub fn bracketed(name: impl Into<Text>, uri: impl Into<Text>) -> Self {
+        Self { name: name.into(), value: Some(uri.into()), style: Style::Bracketed }
     }
 
     /// Whether the value stood in quotes, or is to be written so.
     #[must_use]
     pub fn is_quoted(&self) -> bool {
-        self.quoted
+        self.style == Style::Quoted
     }
 
     /// Reads `name [= value]` of a header parameter.
@@ -46,11 +63,18 @@ impl Param {
         if cursor.peek() == Some(b'"') {
             return Ok(Self::quoted(name, cursor.quoted()?));
         }
+        if cursor.eat(b'<') {
+            let start = cursor.at();
+            let end = memchr::memchr(b'>', cursor.rest()).map(|length| start + length);
+            let end = end.ok_or(Unexpected { at: start, expected: "> after the URI" })?;
+            cursor.seek(end + 1);
+            return Ok(Self::bracketed(name, cursor.text(start, end)));
+        }
         Ok(Self::new(name, Some(cursor.text_of(grammar::VALUE, "a parameter value")?)))
     }
 
     fn detach(&self) -> Self {
-        Self { name: self.name.detach(), value: self.value.as_ref().map(Text::detach), quoted: self.quoted }
+        Self { name: self.name.detach(), value: self.value.as_ref().map(Text::detach), style: self.style }
     }
 }
 
@@ -67,10 +91,10 @@ impl fmt::Display for Param {
         f.write_str(&self.name)?;
         let Some(value) = &self.value else { return Ok(()) };
         f.write_str("=")?;
-        if self.quoted || !grammar::all(value.as_bytes(), grammar::VALUE) {
-            grammar::write_quoted(f, value)
-        } else {
-            f.write_str(value)
+        match self.style {
+            Style::Plain if grammar::all(value.as_bytes(), grammar::VALUE) => f.write_str(value),
+            Style::Bracketed if !value.contains(['<', '>']) => write!(f, "<{value}>"),
+            Style::Plain | Style::Quoted | Style::Bracketed => grammar::write_quoted(f, value),
         }
     }
 }
@@ -104,6 +128,24 @@ impl Params {
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&Text> {
         self.param(name)?.value.as_ref()
+    }
+
+    /// Finds parameters by name, in less than linear time when there are many.
+    pub(crate) fn index<'a>(&'a self) -> impl Fn(&str) -> Option<&'a Param> {
+        const FEW: usize = 16;
+        let many = self.len() > FEW;
+        let mut sorted: Vec<_> =
+            self.iter().filter(|_| many).map(|param| (param.name.to_ascii_lowercase(), param)).collect();
+        // Stable: of a repeated name, the first counts.
+        sorted.sort_by(|a, b| a.0.cmp(&b.0));
+        move |name| {
+            if !many {
+                return self.param(name);
+            }
+            let name = name.to_ascii_lowercase();
+            let first = sorted.partition_point(|(known, _)| *known < name);
+            sorted.get(first).filter(|(known, _)| *known == name).map(|(_, param)| *param)
+        }
     }
 
     /// The parameter called `name`.
@@ -208,7 +250,20 @@ impl Params {
 impl PartialEq for Params {
     /// Order does not matter.
     fn eq(&self, other: &Self) -> bool {
-        self.len() == other.len() && self.iter().all(|param| other.param(&param.name) == Some(param))
+        if self.len() != other.len() {
+            return false;
+        }
+        self.0 == other.0 || {
+            let sorted = |params: &Self| {
+                let mut keys: Vec<_> = params
+                    .iter()
+                    .map(|param| (param.name.to_ascii_lowercase(), param.value.clone()))
+                    .collect();
+                keys.sort_unstable();
+                keys
+            };
+            sorted(self) == sorted(other)
+        }
     }
 }
 

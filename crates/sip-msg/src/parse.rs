@@ -76,15 +76,56 @@ pub(crate) fn salvage(buffer: &Bytes, limits: &Limits) -> Option<Head> {
 }
 
 fn scan(buffer: &Bytes, limits: &Limits, mode: Mode) -> Result<Head, ParseError> {
+    let origin = leading_line_ends(buffer);
+    let first = start_line_end(buffer, origin)?;
+    let start = start_line(buffer, origin, first.end, mode != Mode::Strict)?;
+    let Fields { fields, content_length, body_at } = fields(buffer, origin, first.next, limits, mode)?;
+    Ok(Head { start, headers: Headers { buffer: buffer.clone(), fields }, content_length, body_at })
+}
+
+/// Start line of a fragment, which need not end in a line end, and where it ends.
+pub(crate) fn start(buffer: &Bytes) -> Result<(StartLine, usize), ParseError> {
+    let first = start_line_end(buffer, 0).unwrap_or(Line { end: buffer.len(), next: buffer.len() });
+    Ok((start_line(buffer, 0, first.end, false)?, first.next))
+}
+
+/// Header fields from `at`, as far as there are any, and where the body begins; the empty line may be missing when
+/// there is no body.
+pub(crate) fn fields_and_body(
+    buffer: &Bytes,
+    at: usize,
+    limits: &Limits,
+) -> Result<(Headers, usize), ParseError> {
+    let mut buffer = buffer.clone();
+    let mut found = fields(&buffer, at, at, limits, Mode::Strict);
+    if let Err(ParseError::HeadEnd { .. }) = found {
+        let line_end: &[u8] =
+            if at == buffer.len() || buffer.ends_with(b"\n") { b"\r\n" } else { b"\r\n\r\n" };
+        buffer = [&buffer, line_end].concat().into();
+        found = fields(&buffer, at, at, limits, Mode::Strict);
+    }
+    let Fields { fields, body_at, .. } = found?;
+    Ok((Headers { buffer, fields }, body_at))
+}
+
+struct Fields {
+    fields: Vec<Field>,
+    content_length: Option<usize>,
+    body_at: usize,
+}
+
+/// Reads header fields from `at` up to the empty line; `origin` is where the head began.
+fn fields(
+    buffer: &Bytes,
+    origin: usize,
+    at: usize,
+    limits: &Limits,
+    mode: Mode,
+) -> Result<Fields, ParseError> {
     let bytes: &[u8] = buffer;
     let (lenient, salvaging) = (mode != Mode::Strict, mode == Mode::Salvage);
     let too_large = ParseError::HeadTooLarge { limit: limits.head_bytes };
-    let mut at = leading_line_ends(bytes);
-    let origin = at;
-    let first = start_line_end(bytes, at)?;
-    let start = start_line(buffer, at, first.end, lenient)?;
-    at = first.next;
-
+    let mut at = at;
     let lines = memchr::memchr_iter(b'\n', bytes.get(at..).unwrap_or_default()).count();
     let mut fields = Vec::with_capacity(lines.min(limits.header_count));
     let mut content_length = None;
@@ -139,7 +180,7 @@ fn scan(buffer: &Bytes, limits: &Limits, mode: Mode) -> Result<Head, ParseError>
     if at - origin > limits.head_bytes && !salvaging {
         return Err(too_large);
     }
-    Ok(Head { start, headers: Headers { buffer: buffer.clone(), fields }, content_length, body_at: at })
+    Ok(Fields { fields, content_length, body_at: at })
 }
 
 fn next_line(bytes: &[u8], at: usize) -> Option<usize> {

@@ -1,6 +1,6 @@
 //! [`Uri`]: `sip:`, `sips:`, `tel:` and, kept as they are, other schemes.
 
-use alloc::{borrow::Cow, string::String};
+use alloc::{borrow::Cow, string::String, vec::Vec};
 use core::{fmt, str::FromStr};
 
 use bytes::Bytes;
@@ -484,7 +484,7 @@ fn check_escapes(text: &[u8], start: usize) -> Result<(), Unexpected> {
     Err(Unexpected { at: start, expected: "two hexadecimal digits after each %" })
 }
 
-fn read_escaped(cursor: &mut Cursor<'_>, class: u8, expected: &'static str) -> Result<Text, Unexpected> {
+fn read_escaped(cursor: &mut Cursor<'_>, class: u16, expected: &'static str) -> Result<Text, Unexpected> {
     let start = cursor.at();
     let text = cursor.take_while(class);
     if text.is_empty() {
@@ -574,20 +574,28 @@ fn same_option(a: Option<&Text>, b: Option<&Text>, ignore_case: bool) -> bool {
 /// a request goes.
 fn same_params(a: &Params, b: &Params) -> bool {
     const MUST_MATCH: [&str; 5] = ["user", "ttl", "method", "maddr", "transport"];
-    a.iter().all(|param| match b.param(&param.name) {
+    let in_b = b.index();
+    a.iter().all(|param| match in_b(&param.name) {
         Some(other) => same_option(param.value.as_ref(), other.value.as_ref(), true),
         None => !MUST_MATCH.iter().any(|name| param.name.eq_ignore_ascii_case(name)),
     })
 }
 
 fn same_headers(a: &Uri, b: &Uri) -> bool {
-    let all_in = |a: &Uri, b: &Uri| {
-        a.raw_headers().all(|(name, value)| {
-            b.raw_headers()
-                .any(|(other, theirs)| same_text(name, other, true) && same_text(value, theirs, false))
-        })
+    let sorted = |uri: &Uri| {
+        let mut headers: Vec<_> = uri
+            .raw_headers()
+            .map(|(name, value)| {
+                (
+                    comparable(&name.to_ascii_lowercase()).collect::<Vec<_>>(),
+                    comparable(value).collect::<Vec<_>>(),
+                )
+            })
+            .collect();
+        headers.sort_unstable();
+        headers
     };
-    a.raw_headers().count() == b.raw_headers().count() && all_in(a, b) && all_in(b, a)
+    a.headers == b.headers || sorted(a) == sorted(b)
 }
 
 /// RFC 3966 §5: visual separators do not count; parameters match as a set, without regard to case.
@@ -600,8 +608,9 @@ fn same_number(a: &Uri, b: &Uri) -> bool {
             .map(|byte| byte.to_ascii_lowercase())
     }
     let all_in = |a: &Params, b: &Params| {
+        let in_b = b.index();
         a.iter().all(|param| {
-            b.param(&param.name)
+            in_b(&param.name)
                 .is_some_and(|other| same_option(param.value.as_ref(), other.value.as_ref(), true))
         })
     };
@@ -657,5 +666,139 @@ impl fmt::Debug for Uri {
             return fmt::Display::fmt(self, f);
         }
         fmt::Display::fmt(&Self { password: Some(Text::from_static("****")), ..self.clone() }, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uri(text: &str) -> Uri {
+        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    // rfc: 3261 §19.1.1 — SIP and SIPS URI components
+    // rfc: 3261 §19.1.3 — example SIP and SIPS URIs
+    #[test]
+    fn the_examples_of_the_rfc_are_read_and_written() {
+        for text in [
+            "sip:alice@atlanta.com",
+            "sip:alice:secretword@atlanta.com;transport=tcp",
+            "sips:alice@atlanta.com?subject=project%20x&priority=urgent",
+            "sip:+1-212-555-1212:1234@gateway.com;user=phone",
+            "sips:1212@gateway.com",
+            "sip:alice@192.0.2.4",
+            "sip:atlanta.com;method=REGISTER?to=alice%40atlanta.com",
+            "sip:alice;day=tuesday@atlanta.com",
+        ] {
+            assert_eq!(uri(text).to_string(), text);
+        }
+        let full = uri("sip:al%20ice:se%3Acret@atlanta.com:5070;transport=tcp;lr;maddr=192.0.2.1?a=b%20c&d=");
+        assert_eq!(full.user().unwrap(), "al ice");
+        assert_eq!(full.password().unwrap(), "se:cret");
+        assert_eq!(full.port(), Some(5070));
+        assert_eq!(full.transport_param(), Some("tcp"));
+        assert!(full.is_loose_router());
+        assert_eq!(full.maddr(), "192.0.2.1".parse().ok());
+        assert_eq!(full.headers().collect::<Vec<_>>(), [("a".into(), "b c".into()), ("d".into(), "".into())]);
+        assert!(!format!("{full:?}").contains("cret"), "no password in logs");
+    }
+
+    // rfc: 3261 §19.1.4 — URI comparison
+    #[test]
+    fn uris_are_compared_part_by_part() {
+        for (a, b) in [
+            ("sip:%61lice@atlanta.com;transport=TCP", "sip:alice@AtLanTa.CoM;Transport=tcp"),
+            ("sip:carol@chicago.com", "sip:carol@chicago.com;newparam=5"),
+            ("sip:carol@chicago.com", "sip:carol@chicago.com;security=on"),
+            (
+                "sip:biloxi.com;transport=tcp;method=REGISTER?to=sip:bob%40biloxi.com",
+                "sip:biloxi.com;method=REGISTER;transport=tcp?to=sip:bob%40biloxi.com",
+            ),
+            (
+                "sip:alice@atlanta.com?subject=project%20x&priority=urgent",
+                "sip:alice@atlanta.com?priority=urgent&subject=project%20x",
+            ),
+            ("sip:a@[2001:db8::1]", "sip:a@[2001:DB8:0::1]"),
+        ] {
+            assert!(uri(a).equivalent(&uri(b)) && uri(b).equivalent(&uri(a)), "{a} {b}");
+        }
+        for (a, b) in [
+            ("sip:alice@atlanta.com", "sips:alice@atlanta.com"),
+            ("SIP:ALICE@AtLanTa.CoM;Transport=udp", "sip:alice@AtLanTa.CoM;Transport=UDP"),
+            ("sip:bob@biloxi.com", "sip:bob@biloxi.com:5060"),
+            ("sip:bob@biloxi.com", "sip:bob@biloxi.com;transport=udp"),
+            ("sip:bob@biloxi.com", "sip:bob@biloxi.com:6000;transport=tcp"),
+            ("sip:carol@chicago.com", "sip:carol@chicago.com?Subject=next%20meeting"),
+            ("sip:bob@phone21.boxesbybob.com", "sip:bob@192.0.2.4"),
+            ("sip:carol@chicago.com;security=on", "sip:carol@chicago.com;security=off"),
+            ("sip:a%3Bb@c", "sip:a;b@c"),
+            ("sip:a@b", "sip:a:@b"),
+            ("sip:a@b", "sip:b"),
+            ("sip:a@b;maddr=c", "sip:a@b"),
+            ("sip:a@b;user=phone", "sip:a@b"),
+            ("sip:a@b;ttl=1", "sip:a@b"),
+        ] {
+            assert!(!uri(a).equivalent(&uri(b)) && !uri(b).equivalent(&uri(a)), "{a} {b}");
+        }
+    }
+
+    // rfc: 3261 §19.1.2 — escaping: what a part may not hold is written as %HH
+    #[test]
+    fn what_is_set_is_escaped() {
+        let built = Uri::sip("example.com".parse::<Host>().unwrap())
+            .with_user("a b@c\r\n\"%")
+            .with_password("x:y")
+            .with_param("p", Some("1;2"))
+            .with_header("Subject", "a&b=c");
+        let text = "sip:a%20b%40c%0D%0A%22%25:x%3Ay@example.com;p=1%3B2?Subject=a%26b%3Dc";
+        assert_eq!(built.to_string(), text);
+        assert_eq!(uri(text).user().unwrap(), "a b@c\r\n\"%");
+        assert_eq!(uri(text).headers().next(), Some(("Subject".into(), "a&b=c".into())));
+    }
+
+    // rfc: 3261 §19.1.6 — relating SIP URIs and tel URLs
+    // rfc: 3966 §5.1 — tel URIs compare without visual separators
+    #[test]
+    fn telephone_numbers_turn_into_sip_and_back() {
+        let tel = uri("tel:+358-555-1234567;postd=pp22");
+        let sip = tel.tel_to_sip("foo.com".parse::<HostPort>().unwrap());
+        assert_eq!(sip.to_string(), "sip:+358-555-1234567;postd=pp22@foo.com;user=phone");
+        assert_eq!(sip.sip_to_tel(), Some(tel.clone()));
+        assert_eq!(uri("sip:1@foo.com").sip_to_tel(), None);
+        assert!(uri("tel:+1-201-555-0123").equivalent(&uri("tel:+1(201)555.0123")));
+        assert!(!uri("tel:+12015550123").equivalent(&uri("tel:12015550123")));
+        assert!(!tel.equivalent(&uri("tel:+358-555-1234567")));
+        assert_eq!(tel.user().unwrap(), "+358-555-1234567");
+    }
+
+    #[test]
+    fn other_schemes_are_kept() {
+        let mail = uri("MAILTO:a@b.c?d");
+        assert_eq!(mail.to_string(), "mailto:a@b.c?d");
+        assert_eq!((mail.user(), mail.host()), (None, None));
+    }
+
+    #[test]
+    fn errors_name_the_byte() {
+        for (text, at) in [
+            ("", 0),
+            ("alice", 0),
+            ("sip:", 4),
+            ("sip:alice@", 10),
+            ("sip:al ice@a", 6),
+            ("sip:a@b:99999", 8),
+            ("sip:a@b;", 8),
+            ("sip:a@b;x=", 10),
+            ("sip:a@b?x", 9),
+            ("sip:%4x@b", 4),
+            ("sip:2001:db8::10", 9),
+            ("tel:xyz", 4),
+            ("tel:+", 4),
+            ("<sip:a@b>", 0),
+        ] {
+            let UriError::Malformed { at: found, .. } = text.parse::<Uri>().unwrap_err();
+            assert_eq!(found, at, "{text}");
+        }
     }
 }

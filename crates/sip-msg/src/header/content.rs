@@ -1,4 +1,4 @@
-//! Content-Type.
+//! The headers of the body: Content-Type, -Disposition, -Encoding, -Language, MIME-Version.
 
 use core::fmt;
 
@@ -49,5 +49,62 @@ impl TypedHeader for ContentType {
 impl fmt::Display for ContentType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}{}", self.kind, self.subtype, self.params)
+    }
+}
+
+word_header! {
+    /// What the body is for, as `session` or `render`; `handling` says whether it may be ignored
+    /// ([RFC 3261 §20.11]).
+    ///
+    /// [RFC 3261 §20.11]: https://www.rfc-editor.org/rfc/rfc3261#section-20.11
+    ContentDisposition, CONTENT_DISPOSITION, Single, kind: TOKEN, "a disposition"
+}
+
+impl ContentDisposition {
+    /// Whether a body that is not understood may be ignored; by default it may not.
+    #[must_use]
+    pub fn is_optional(&self) -> bool {
+        self.params.value("handling").is_some_and(|handling| handling.eq_ignore_ascii_case("optional"))
+    }
+}
+
+token_list_header! {
+    /// How the body is encoded, in the order it was done ([RFC 3261 §20.12]).
+    ///
+    /// [RFC 3261 §20.12]: https://www.rfc-editor.org/rfc/rfc3261#section-20.12
+    ContentEncoding, CONTENT_ENCODING, "a content coding"
+}
+
+token_list_header! {
+    /// The languages of the body ([RFC 3261 §20.13]).
+    ///
+    /// [RFC 3261 §20.13]: https://www.rfc-editor.org/rfc/rfc3261#section-20.13
+    ContentLanguage, CONTENT_LANGUAGE, "a language tag"
+}
+
+/// The version of MIME, 1.0 ([RFC 3261 §20.24]).
+///
+/// [RFC 3261 §20.24]: https://www.rfc-editor.org/rfc/rfc3261#section-20.24
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct MimeVersion {
+    /// The number before the point.
+    pub major: u32,
+    /// The number behind it.
+    pub minor: u32,
+}
+
+impl TypedHeader for MimeVersion {
+    const NAME: HeaderName = HeaderName::MIME_VERSION;
+
+    fn parse(cursor: &mut Cursor<'_>) -> Result<Self, Unexpected> {
+        let major = cursor.number("a version")?;
+        cursor.expect(b'.', "a point")?;
+        Ok(Self { major, minor: cursor.number("a minor version")? })
+    }
+}
+
+impl fmt::Display for MimeVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
     }
 }

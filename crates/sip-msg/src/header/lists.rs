@@ -1,4 +1,5 @@
-//! Headers that are lists: Allow, Supported, Require, Proxy-Require, Unsupported, Accept.
+//! Headers that are lists: Allow, Supported, Require, Proxy-Require, Unsupported, Accept*, Allow-Events,
+//! Resource-Priority.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -145,4 +146,32 @@ impl fmt::Display for Accept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_list(f, &self.0)
     }
+}
+
+word_header! {
+    /// One content coding the sender takes, with `q` ([RFC 3261 §20.2]).
+    ///
+    /// [RFC 3261 §20.2]: https://www.rfc-editor.org/rfc/rfc3261#section-20.2
+    AcceptEncoding, ACCEPT_ENCODING, Element, coding: TOKEN, "a content coding"
+}
+
+word_header! {
+    /// One language the sender takes, with `q` ([RFC 3261 §20.3]).
+    ///
+    /// [RFC 3261 §20.3]: https://www.rfc-editor.org/rfc/rfc3261#section-20.3
+    AcceptLanguage, ACCEPT_LANGUAGE, Element, range: LANGUAGE, "a language"
+}
+
+token_list_header! {
+    /// Event packages the sender takes ([RFC 6665 §8.2.2]).
+    ///
+    /// [RFC 6665 §8.2.2]: https://www.rfc-editor.org/rfc/rfc6665#section-8.2.2
+    AllowEvents, ALLOW_EVENTS, "an event package"
+}
+
+token_list_header! {
+    /// Priorities in the form `namespace.priority` ([RFC 4412 §3.1]).
+    ///
+    /// [RFC 4412 §3.1]: https://www.rfc-editor.org/rfc/rfc4412#section-3.1
+    ResourcePriority, RESOURCE_PRIORITY, "a namespace, a point and a priority"
 }

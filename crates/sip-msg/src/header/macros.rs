@@ -169,3 +169,201 @@ macro_rules! name_addr_header {
         }
     };
 }
+
+/// A header that is a token, or another word, and parameters.
+macro_rules! word_header {
+    ($(#[$doc:meta])* $type:ident, $name:ident, $form:ident, $field:ident: $class:ident, $expected:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Eq, PartialEq)]
+        pub struct $type {
+            #[doc = concat!("What stands first: ", $expected, ".")]
+            pub $field: $crate::Text,
+            /// The parameters.
+            pub params: $crate::Params,
+        }
+
+        impl $type {
+            /// A value without parameters.
+            #[must_use]
+            pub fn new($field: impl Into<$crate::Text>) -> Self {
+                Self { $field: $field.into(), params: $crate::Params::new() }
+            }
+        }
+
+        impl $crate::TypedHeader for $type {
+            const NAME: $crate::HeaderName = $crate::HeaderName::$name;
+            const FORM: $crate::Form = $crate::Form::$form;
+
+            fn parse(cursor: &mut $crate::Cursor<'_>) -> Result<Self, $crate::Unexpected> {
+                let $field = cursor.text_of($crate::grammar::$class, $expected)?;
+                Ok(Self { $field, params: $crate::Params::read(cursor)? })
+            }
+        }
+
+        impl core::fmt::Display for $type {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                write!(f, "{}{}", self.$field, self.params)
+            }
+        }
+    };
+}
+
+/// A header that is one word without parameters.
+macro_rules! single_word_header {
+    ($(#[$doc:meta])* $type:ident, $name:ident, $class:ident, $expected:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Eq, PartialEq, Hash)]
+        pub struct $type(pub $crate::Text);
+
+        impl $crate::TypedHeader for $type {
+            const NAME: $crate::HeaderName = $crate::HeaderName::$name;
+
+            fn parse(cursor: &mut $crate::Cursor<'_>) -> Result<Self, $crate::Unexpected> {
+                Ok(Self(cursor.text_of($crate::grammar::$class, $expected)?))
+            }
+        }
+
+        impl core::fmt::Display for $type {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl<T: Into<$crate::Text>> core::convert::From<T> for $type {
+            fn from(text: T) -> Self {
+                Self(text.into())
+            }
+        }
+    };
+}
+
+/// A header that is a number of seconds and parameters.
+macro_rules! seconds_header {
+    ($(#[$doc:meta])* $type:ident, $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Eq, PartialEq)]
+        pub struct $type {
+            /// The interval, in seconds.
+            pub seconds: u32,
+            /// The parameters.
+            pub params: $crate::Params,
+        }
+
+        impl $type {
+            /// An interval without parameters.
+            #[must_use]
+            pub fn new(seconds: u32) -> Self {
+                Self { seconds, params: $crate::Params::new() }
+            }
+        }
+
+        impl $crate::TypedHeader for $type {
+            const NAME: $crate::HeaderName = $crate::HeaderName::$name;
+
+            fn parse(cursor: &mut $crate::Cursor<'_>) -> Result<Self, $crate::Unexpected> {
+                let seconds = cursor.number("a number of seconds")?;
+                Ok(Self { seconds, params: $crate::Params::read(cursor)? })
+            }
+        }
+
+        impl core::fmt::Display for $type {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                write!(f, "{}{}", self.seconds, self.params)
+            }
+        }
+    };
+}
+
+/// A header that names another dialog: a Call-ID, and two tags among the parameters.
+macro_rules! dialog_header {
+    ($(#[$doc:meta])* $type:ident, $name:ident, $local:ident $local_name:literal, $remote:ident $remote_name:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Eq, PartialEq)]
+        pub struct $type {
+            /// The Call-ID of the dialog.
+            pub call_id: $crate::CallId,
+            /// The parameters, the two tags among them.
+            pub params: $crate::Params,
+        }
+
+        impl $type {
+            /// Names a dialog.
+            #[must_use]
+            pub fn new(
+                call_id: impl Into<$crate::CallId>,
+                $local: impl Into<$crate::Text>,
+                $remote: impl Into<$crate::Text>,
+            ) -> Self {
+                let mut params = $crate::Params::new();
+                params.set($local_name, $local);
+                params.set($remote_name, $remote);
+                Self { call_id: call_id.into(), params }
+            }
+
+            #[doc = concat!("The parameter `", $local_name, "`: the tag of the side that receives the request.")]
+            #[must_use]
+            pub fn $local(&self) -> Option<&$crate::Text> {
+                self.params.text($local_name)
+            }
+
+            #[doc = concat!("The parameter `", $remote_name, "`: the tag of that side's peer.")]
+            #[must_use]
+            pub fn $remote(&self) -> Option<&$crate::Text> {
+                self.params.text($remote_name)
+            }
+        }
+
+        impl $crate::TypedHeader for $type {
+            const NAME: $crate::HeaderName = $crate::HeaderName::$name;
+
+            fn parse(cursor: &mut $crate::Cursor<'_>) -> Result<Self, $crate::Unexpected> {
+                let call_id = <$crate::CallId as $crate::TypedHeader>::parse(cursor)?;
+                Ok(Self { call_id, params: $crate::Params::read(cursor)? })
+            }
+        }
+
+        impl core::fmt::Display for $type {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                write!(f, "{}{}", self.call_id, self.params)
+            }
+        }
+    };
+}
+
+/// A header that is `<URI>` and parameters.
+macro_rules! reference_header {
+    ($(#[$doc:meta])* $type:ident, $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Eq, PartialEq)]
+        pub struct $type {
+            /// The URI.
+            pub uri: $crate::Uri,
+            /// The parameters.
+            pub params: $crate::Params,
+        }
+
+        impl $type {
+            /// A URI without parameters.
+            #[must_use]
+            pub fn new(uri: $crate::Uri) -> Self {
+                Self { uri, params: $crate::Params::new() }
+            }
+        }
+
+        impl $crate::TypedHeader for $type {
+            const NAME: $crate::HeaderName = $crate::HeaderName::$name;
+            const FORM: $crate::Form = $crate::Form::Element;
+
+            fn parse(cursor: &mut $crate::Cursor<'_>) -> Result<Self, $crate::Unexpected> {
+                let uri = $crate::header::read_bracketed(cursor)?;
+                Ok(Self { uri, params: $crate::Params::read(cursor)? })
+            }
+        }
+
+        impl core::fmt::Display for $type {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                write!(f, "<{}>{}", self.uri, self.params)
+            }
+        }
+    };
+}

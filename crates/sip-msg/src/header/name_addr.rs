@@ -92,7 +92,7 @@ fn read_display_name(cursor: &mut Cursor<'_>) -> Result<Option<Text>, Unexpected
     Ok(if trimmed.is_empty() { None } else { Some(cursor.text(start, start + trimmed.len())) })
 }
 
-fn read_bracketed(cursor: &mut Cursor<'_>) -> Result<Uri, Unexpected> {
+pub(crate) fn read_bracketed(cursor: &mut Cursor<'_>) -> Result<Uri, Unexpected> {
     cursor.expect(b'<', "< before the URI")?;
     let start = cursor.at();
     let length =
