@@ -68,6 +68,18 @@ impl Address {
         address.ok_or(if ipv6 { "an IPv6 address or a host name" } else { "an IPv4 address or a host name" })
     }
 
+    /// As [`parse`](Self::parse); but nothing is sent to an origin, so any word will do for its host.
+    pub(crate) fn parse_origin(fields: &mut Fields<'_>, owner: &Text) -> Result<Self, &'static str> {
+        let before = *fields;
+        Self::parse(fields, owner).or_else(|expected| {
+            let rest = before.rest().trim_end_matches(' ');
+            if fields.word_if(is_word).is_none() || rest.split(' ').count() != 3 {
+                return Err(expected);
+            }
+            Ok(Self::Other(owner.share(rest)))
+        })
+    }
+
     /// A number of either family is read as what it is: some write `IP4` before an IPv6 address.
     fn internet(host: &str, ipv6: bool, owner: &Text) -> Option<Self> {
         let numeric = host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');

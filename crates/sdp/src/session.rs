@@ -202,7 +202,7 @@ impl Origin {
         let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let session_id = fields.word_if(digits).ok_or("a session id in digits")?;
         let version = fields.word_if(digits).ok_or("a session version in digits")?;
-        let address = Address::parse(fields, owner)?;
+        let address = Address::parse_origin(fields, owner)?;
         let share = |text| owner.share(text);
         Ok(Self {
             username: share(username),

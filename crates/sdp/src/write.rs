@@ -22,6 +22,25 @@ impl fmt::Display for Media {
     }
 }
 
+impl SessionDescription {
+    /// The description as it goes into a message; one allocation for most, where `to_string` grows step by step.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut text = String::with_capacity(self.size_hint());
+        // Writing into a String cannot fail.
+        let _ = write_session(self, &mut text);
+        text
+    }
+
+    /// About as long as the text will be, rather too long than too short.
+    fn size_hint(&self) -> usize {
+        let attributes =
+            |attributes: &Attributes| attributes.iter().map(|one| one.as_str().len() + 4).sum::<usize>();
+        let media = |media: &Media| 128 + media.format_list().len() + attributes(&media.attributes);
+        256 + attributes(&self.attributes) + self.media.iter().map(media).sum::<usize>()
+    }
+}
+
 fn write_session(session: &SessionDescription, f: &mut impl Write) -> fmt::Result {
     write!(f, "v=0\r\no={}\r\n", session.origin)?;
     line(f, "s=", &session.name)?;

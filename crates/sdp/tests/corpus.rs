@@ -1,5 +1,7 @@
 //! The conformance corpus, read where it lies beside the repository.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -42,7 +44,10 @@ fn descriptions_are_taken_and_refused_as_the_corpus_says() {
         };
         let listed = DISAGREEMENTS.iter().any(|(name, _)| *name == file);
         if agrees == listed {
-            wrong.push(format!("{file}: {verdict}, {}", result.map_or_else(|error| error.to_string(), |_| "read".into())));
+            wrong.push(format!(
+                "{file}: {verdict}, {}",
+                result.map_or_else(|error| error.to_string(), |_| "read".into())
+            ));
         }
     }
     assert!(wrong.is_empty(), "{} of the corpus:\n{}", wrong.len(), wrong.join("\n"));

@@ -1,6 +1,8 @@
 //! The exchanges of RFC 4317, one test a section: from the RFC's offer we make the RFC's answer, and from like capabilities
 //! its offer, and take its answer. What is compared of an m-line: type, port, protocol, formats, direction.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
 use std::net::{IpAddr, Ipv4Addr};
 
 use sdp::{Agreement, Capabilities, Codec, Direction, MediaKind, Negotiation, SessionDescription, Stream};
@@ -37,7 +39,9 @@ fn able(streams: impl IntoIterator<Item = Stream>) -> Capabilities {
 
 /// A description of the RFC; only its m-lines and what follows them are given.
 fn description(version: u64, media: &str) -> SessionDescription {
-    let head = format!("v=0\r\no=x 2890844526 {version} IN IP4 host.example.com\r\ns= \r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n");
+    let head = format!(
+        "v=0\r\no=x 2890844526 {version} IN IP4 host.example.com\r\ns= \r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n"
+    );
     let media: String = media.trim().lines().map(|line| format!("{}\r\n", line.trim())).collect();
     SessionDescription::parse(&(head + &media)).unwrap()
 }
@@ -77,7 +81,9 @@ fn exchange(
 
 fn chosen(agreement: &Agreement, media: usize) -> String {
     let agreed = agreement.media[media].outcome.as_ref().unwrap();
-    agreed.codec().map_or_else(String::new, |codec| format!("{} {}/{}", codec.name, codec.send, codec.receive))
+    agreed
+        .codec()
+        .map_or_else(String::new, |codec| format!("{} {}/{}", codec.name, codec.send, codec.receive))
 }
 
 /// Alice and Bob, before they have spoken.
@@ -180,10 +186,14 @@ fn bob_two_streams(voice: Direction) -> Capabilities {
 fn tones_may_have_a_stream_of_their_own() {
     let (mut alice, mut bob) = parties();
     let bobs = bob_two_streams(Direction::SendRecv);
-    let (a, b) = exchange((&mut alice, &alice_two_streams()), (&mut bob, &bobs), TWO_STREAMS, TWO_STREAMS_ANSWER);
+    let (a, b) =
+        exchange((&mut alice, &alice_two_streams()), (&mut bob, &bobs), TWO_STREAMS, TWO_STREAMS_ANSWER);
     for (agreement, direction) in [(&a, Direction::SendOnly), (&b, Direction::RecvOnly)] {
         let tones = agreement.media[1].outcome.as_ref().unwrap();
-        assert_eq!((tones.direction, tones.codecs.len(), tones.telephone_event().unwrap().send), (direction, 0, 98));
+        assert_eq!(
+            (tones.direction, tones.codecs.len(), tones.telephone_event().unwrap().send),
+            (direction, 0, 98)
+        );
     }
 }
 
@@ -194,7 +204,9 @@ fn an_unchanged_answer_keeps_its_version() {
     let alices = able([audio(49_170, [ilbc()]), video(51_372, [h261()])]);
     let bobs = able([audio(49_174, [ilbc()]), video(49_170, [h261()])]);
     let media = |audio, video| {
-        format!("m=audio {audio} RTP/AVP 97\na=rtpmap:97 iLBC/8000\nm=video {video} RTP/AVP 31\na=rtpmap:31 H261/90000")
+        format!(
+            "m=audio {audio} RTP/AVP 97\na=rtpmap:97 iLBC/8000\nm=video {video} RTP/AVP 31\na=rtpmap:31 H261/90000"
+        )
     };
     exchange((&mut alice, &alices), (&mut bob, &bobs), &media(49_170, 51_372), &media(49_174, 49_170));
     let before = (version(alice.local().unwrap()), version(bob.local().unwrap()));
@@ -230,8 +242,10 @@ fn the_first_stream_is_declined_and_the_second_accepted() {
 fn a_codec_is_added_to_a_stream() {
     let (mut alice, mut bob) = parties();
     let voice = |port| audio(port, [ilbc().payload_type(99)]);
-    let one = "m=audio 49170 RTP/AVP 99\na=rtpmap:99 iLBC/8000\nm=video 51372 RTP/AVP 31\na=rtpmap:31 H261/90000";
-    let one_answer = "m=audio 49172 RTP/AVP 99\na=rtpmap:99 iLBC/8000\nm=video 51374 RTP/AVP 31\na=rtpmap:31 H261/90000";
+    let one =
+        "m=audio 49170 RTP/AVP 99\na=rtpmap:99 iLBC/8000\nm=video 51372 RTP/AVP 31\na=rtpmap:31 H261/90000";
+    let one_answer =
+        "m=audio 49172 RTP/AVP 99\na=rtpmap:99 iLBC/8000\nm=video 51374 RTP/AVP 31\na=rtpmap:31 H261/90000";
     let two = "m=audio 49170 RTP/AVP 99\na=rtpmap:99 iLBC/8000\nm=video 51372 RTP/AVP 31 32";
     let two_answer = "m=audio 49172 RTP/AVP 99\na=rtpmap:99 iLBC/8000\nm=video 51374 RTP/AVP 31 32";
     let bobs = able([voice(49_172), video(51_374, [h261(), mpv()])]);
@@ -254,7 +268,10 @@ fn video_goes_to_another_address_than_audio() {
         a=rtpmap:32 MPV/90000";
     let agreement = alice.accept(&description(1, answer)).unwrap().agreement;
     let rtp = |kind| agreement.first(kind).unwrap().remote_rtp_address().unwrap().to_string();
-    assert_eq!((rtp(MediaKind::Audio), rtp(MediaKind::Video)), ("192.0.2.9:49174".into(), "192.0.2.77:49172".into()));
+    assert_eq!(
+        (rtp(MediaKind::Audio), rtp(MediaKind::Video)),
+        ("192.0.2.9:49174".into(), "192.0.2.77:49172".into())
+    );
 }
 
 // rfc: 4317 §3.1 — held by the answer, resumed by a second offer
@@ -270,7 +287,10 @@ fn a_call_is_answered_on_hold_and_resumed() {
     assert_eq!(b.first(MediaKind::Audio).unwrap().direction, Direction::SendOnly);
     let resumed = able([audio(49_170, [ilbc()])]);
     let moved = able([audio(49_178, [Codec::pcmu(), ilbc()])]);
-    let (offer, answer) = ("m=audio 49170 RTP/AVP 97\na=rtpmap:97 iLBC/8000", "m=audio 49178 RTP/AVP 97\na=rtpmap:97 iLBC/8000");
+    let (offer, answer) = (
+        "m=audio 49170 RTP/AVP 97\na=rtpmap:97 iLBC/8000",
+        "m=audio 49178 RTP/AVP 97\na=rtpmap:97 iLBC/8000",
+    );
     let (b, a) = exchange((&mut bob, &resumed), (&mut alice, &moved), offer, answer);
     assert_eq!(a.first(MediaKind::Audio).unwrap().direction, Direction::SendRecv);
     assert_eq!(b.first(MediaKind::Audio).unwrap().direction, Direction::SendRecv);
@@ -296,7 +316,8 @@ fn one_of_two_streams_is_held() {
         a=sendonly";
     let holding = bob_two_streams(Direction::SendOnly);
     let (b, a) = exchange((&mut bob, &holding), (&mut alice, &alice_two_streams()), offer, answer);
-    let directions = |agreement: &Agreement| agreement.accepted().map(|agreed| agreed.direction).collect::<Vec<_>>();
+    let directions =
+        |agreement: &Agreement| agreement.accepted().map(|agreed| agreed.direction).collect::<Vec<_>>();
     assert_eq!(directions(&a), [Direction::RecvOnly, Direction::SendOnly]);
     assert_eq!(directions(&b), [Direction::SendOnly, Direction::RecvOnly]);
 }
@@ -362,7 +383,10 @@ fn an_offer_may_have_no_media() {
     let bobs = able([audio(49_172, [ilbc()])]);
     exchange((&mut alice, &able([])), (&mut bob, &bobs), "", "");
     let alices = able([audio(49_170, [ilbc()])]);
-    let (offer, answer) = ("m=audio 49170 RTP/AVP 97\na=rtpmap:97 iLBC/8000", "m=audio 49172 RTP/AVP 97\na=rtpmap:97 iLBC/8000");
+    let (offer, answer) = (
+        "m=audio 49170 RTP/AVP 97\na=rtpmap:97 iLBC/8000",
+        "m=audio 49172 RTP/AVP 97\na=rtpmap:97 iLBC/8000",
+    );
     let (a, _) = exchange((&mut alice, &alices), (&mut bob, &bobs), offer, answer);
     assert_eq!(a.accepted().count(), 1);
 }

@@ -32,7 +32,7 @@ impl TypedAttribute for Rtcp {
 
     fn parse(value: &Text) -> Result<Self, AttributeError> {
         let mut fields = Fields::new(value);
-        let port = fields.take(Fields::word, |field| number(field));
+        let port = fields.take(Fields::word, number);
         let port = port.ok_or_else(|| fields.error(Self::NAME, "a port"))?;
         let address = match fields.rest() {
             "" => None,

@@ -188,8 +188,8 @@ pub(super) fn assign(wishes: Vec<Format>, numbers: &Numbers, taken: &[u8]) -> Ve
         let free = |number: &u8| {
             let used = formats.iter().any(|format| format.map.payload_type == *number)
                 || old.contains(&Some(*number));
-            let dynamic = payload::static_type(*number).is_none();
-            !used && !(dynamic && taken.contains(number)) && numbers.meaning(*number).is_none()
+            let elsewhere = taken.contains(number) && payload::static_type(*number).is_none();
+            !used && !elsewhere && numbers.meaning(*number).is_none()
         };
         let unused = |number: &u8| formats.iter().all(|format| format.map.payload_type != *number);
         let liked = Some(wish.map.payload_type).filter(|number| *number < 128);
