@@ -99,7 +99,7 @@ impl Keys {
     fn sign(&self, packet: &mut Vec<u8>, suffix: &[u8], mki: &[u8]) {
         let tag = self.auth.as_ref().map(|auth| auth.sign(packet, suffix));
         packet.extend_from_slice(mki);
-        packet.extend(tag.iter().flatten().take(self.tag_len));
+        packet.extend_from_slice(tag.as_ref().and_then(|tag| tag.get(..self.tag_len)).unwrap_or_default());
     }
 
     /// Splits the trailer off and checks it; gives what it protects.
@@ -215,7 +215,7 @@ impl Context {
         }
         let (associated, body) = packet.split_at_mut_checked(header.len).ok_or(ProtectError::Malformed)?;
         let tag = self.rtp.cipher.seal(PacketId { ssrc: header.ssrc, index }, associated, body);
-        packet.extend(tag.iter().take(self.row.aead_tag));
+        packet.extend_from_slice(tag.get(..self.row.aead_tag).unwrap_or_default());
         self.rtp.sign(packet, &rollover(index), &self.mki);
         stream.rtp.mark(index);
         self.rtp.packets_left = left;
@@ -281,8 +281,8 @@ impl Context {
         let (header, body) = packet.split_at_mut_checked(RTCP_HEADER_LEN).ok_or(ProtectError::Malformed)?;
         let associated = rtcp_associated(header, word);
         let tag = self.rtcp.cipher.seal(PacketId { ssrc, index: index.into() }, &associated, body);
-        packet.extend(tag.iter().take(self.row.aead_tag));
-        packet.extend(word);
+        packet.extend_from_slice(tag.get(..self.row.aead_tag).unwrap_or_default());
+        packet.extend_from_slice(&word);
         self.rtcp.sign(packet, &[], &self.mki);
         stream.next_rtcp = index + 1;
         self.rtcp.packets_left = left;
