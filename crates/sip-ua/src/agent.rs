@@ -580,3 +580,172 @@ fn reschedule(
         *scheduled = Some(at);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sip_msg::{Accept, Allow, HeaderName, NameAddr, Uri};
+
+    use super::*;
+    use crate::auth::Credentials;
+    use crate::scripted::{Plan, Scripted, answer};
+
+    fn uri(text: &str) -> Uri {
+        text.parse().unwrap()
+    }
+
+    // rfc: 3261 §11.2 — OPTIONS is answered with Allow, Accept and Supported
+    #[test]
+    fn options_are_answered_by_the_agent_itself() {
+        let mut lab = Scripted::new();
+        let request = lab.peer_request(Method::OPTIONS, 1, None);
+        lab.receive(request);
+        let response = lab.sent_response(StatusCode::OK);
+        assert!(response.headers().require::<Allow>().unwrap().contains(&Method::MESSAGE));
+        assert!(response.headers().require::<Accept>().unwrap().accepts("application/sdp"));
+        assert!(response.headers().contains(HeaderName::SUPPORTED));
+        assert!(response.headers().require::<To>().unwrap().tag().is_some());
+        assert!(lab.event().is_none());
+        lab.ends_idle();
+    }
+
+    // rfc: 3261 §8.2.1 — an unsupported method: 405 with Allow
+    #[test]
+    fn an_unknown_method_gets_405() {
+        let mut lab = Scripted::new();
+        for method in ["UPDATE", "PRACK", "REFER", "REGISTER", "FROBNICATE"] {
+            let request = lab.peer_request(method.parse().unwrap(), 1, None);
+            lab.receive(request);
+            let refusal = lab.sent_response(StatusCode::METHOD_NOT_ALLOWED);
+            assert!(!refusal.headers().require::<Allow>().unwrap().contains(&method.parse().unwrap()));
+        }
+    }
+
+    // rfc: 3261 §8.2.2.1 — another URI scheme: 416
+    #[test]
+    fn an_unknown_uri_scheme_gets_416() {
+        let mut lab = Scripted::new();
+        let mut request = lab.peer_request(Method::INVITE, 1, None);
+        request.set_uri(&uri("tel:+15551234"));
+        lab.receive(request);
+        lab.sent_response(StatusCode::UNSUPPORTED_URI_SCHEME);
+    }
+
+    // rfc: 3261 §8.2.3 — a body that we do not read: 415 with Accept, unless it is optional
+    #[test]
+    fn an_unknown_body_gets_415_unless_it_is_optional() {
+        let mut lab = Scripted::new();
+        let mut request = lab.peer_request(Method::INVITE, 1, None);
+        request.set_body("application/isup", "x");
+        lab.receive(request);
+        let refusal = lab.sent_response(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        assert!(refusal.headers().require::<Accept>().unwrap().accepts("application/sdp"));
+        let mut request = lab.peer_request(Method::INVITE, 2, None);
+        request.set_body("application/isup", "x");
+        request.headers_mut().push_raw(HeaderName::CONTENT_DISPOSITION, "signal;Handling=optional").unwrap();
+        lab.receive(request);
+        assert!(matches!(lab.event(), Some(Event::Incoming { .. })));
+        let mut request = lab.peer_request(Method::INVITE, 3, None);
+        request.set_body("application/sdp", "this is none");
+        lab.receive(request);
+        lab.sent_response(StatusCode::BAD_REQUEST);
+    }
+
+    // rfc: 3428 §7 — a MESSAGE outside of a dialog is the application's to answer
+    #[test]
+    fn a_message_waits_for_the_application() {
+        let mut lab = Scripted::new();
+        let mut request = lab.peer_request(Method::MESSAGE, 1, None);
+        request.set_body("text/plain", "hello");
+        lab.receive(request);
+        let Some(Event::OutOfDialog { id, request, .. }) = lab.event() else { panic!("a message") };
+        assert_eq!(&request.body()[..], b"hello");
+        assert!(matches!(lab.agent.respond(lab.now, id, StatusCode::TRYING), Err(CommandError::Misuse(_))));
+        lab.agent.respond(lab.now, id, StatusCode::ACCEPTED).unwrap();
+        lab.sent_response(StatusCode::ACCEPTED);
+        assert_eq!(lab.agent.respond(lab.now, id, StatusCode::OK), Err(CommandError::Unknown));
+        lab.ends_idle();
+    }
+
+    // rfc: 4320 §4.2 — a request that the application forgets is answered while the answer is still of use, and not 408
+    #[test]
+    fn a_message_that_nobody_answers_is_answered_in_time() {
+        let mut lab = Scripted::new();
+        let request = lab.peer_request(Method::MESSAGE, 1, None);
+        lab.receive(request);
+        lab.event();
+        lab.advance(ANSWER_WITHIN);
+        lab.sent_response(StatusCode::TEMPORARILY_UNAVAILABLE);
+        lab.ends_idle();
+    }
+
+    // rfc: 3261 §8.1.3 — a request of ours brings one outcome: a final response, or how it ended without
+    #[test]
+    fn our_requests_bring_one_outcome_each() {
+        let mut lab = Scripted::new();
+        let from = || NameAddr::new(uri("sip:alice@example.com"));
+        let target = || uri("sip:bob@192.0.2.2:5060");
+        let asked = OutOfDialog::new(Method::MESSAGE, from(), target()).body("text/plain", "hello");
+        let asked = asked.credentials(Credentials::new("alice", "secret"));
+        let id = lab.agent.request(lab.now, asked).unwrap();
+        let sent = lab.sent_request(&Method::MESSAGE);
+        assert!(!sent.headers().contains(HeaderName::CONTACT));
+        let mut challenge = answer(&sent, 401, "bob");
+        challenge
+            .headers_mut()
+            .push_raw(HeaderName::WWW_AUTHENTICATE, "Digest realm=\"r\", nonce=\"n\"")
+            .unwrap();
+        lab.receive(challenge);
+        let again = lab.sent_request(&Method::MESSAGE);
+        assert!(again.headers().contains(HeaderName::AUTHORIZATION));
+        assert_eq!(again.body(), sent.body());
+        lab.answer(&again, 202, "bob");
+        let Some(Event::Response { id: got, result: Ok(response) }) = lab.event() else {
+            panic!("an outcome")
+        };
+        assert_eq!((got, response.status()), (id, StatusCode::ACCEPTED));
+
+        let id = lab.agent.request(lab.now, OutOfDialog::new(Method::OPTIONS, from(), target())).unwrap();
+        lab.advance(Duration::from_secs(33));
+        let Some(Event::Response { id: got, result: Err(Ending::TimedOut) }) = lab.event() else {
+            panic!("an outcome")
+        };
+        assert_eq!(got, id);
+        let asked = OutOfDialog::new(Method::BYE, from(), target());
+        assert!(matches!(lab.agent.request(lab.now, asked), Err(CommandError::Misuse(_))));
+        lab.ends_idle();
+    }
+
+    #[test]
+    fn headers_of_the_application_cannot_forge_others() {
+        let mut lab = Scripted::new();
+        let name = HeaderName::SUBJECT;
+        let asked = crate::scripted::invite().header(name, "x\r\nX-Forged: yes");
+        let error = lab.agent.invite(lab.now, asked, Box::new(Plan::default())).unwrap_err();
+        assert!(matches!(error, CommandError::Header(_)));
+        lab.sent_nothing();
+        assert!(lab.agent.is_idle());
+    }
+
+    #[test]
+    fn calls_beyond_the_limit_are_refused() {
+        let mut lab = Scripted::new();
+        lab.agent.context.config.limits.calls = 1;
+        lab.called();
+        let mut request = lab.peer_request(Method::INVITE, 10, None);
+        request.headers_mut().replace(&sip_msg::CallId("another".into()));
+        lab.receive(request);
+        lab.sent_response(StatusCode::SERVICE_UNAVAILABLE);
+        let error =
+            lab.agent.invite(lab.now, crate::scripted::invite(), Box::new(Plan::default())).unwrap_err();
+        assert_eq!(error, CommandError::Limit("calls"));
+    }
+
+    #[test]
+    fn what_is_over_is_unknown() {
+        let mut lab = Scripted::new();
+        let (id, _) = lab.called();
+        lab.agent.reject(lab.now, id, StatusCode::BUSY_HERE).unwrap();
+        assert_eq!(lab.agent.hang_up(lab.now, id), Err(CommandError::Unknown));
+        assert_eq!(lab.agent.unregister(lab.now, RegistrationId(99)), Err(CommandError::Unknown));
+    }
+}

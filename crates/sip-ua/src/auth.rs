@@ -285,3 +285,279 @@ impl Space {
         answer
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sip_msg::{CSeq, HeaderName, Limits, Message, Method, StatusCode, Uri};
+
+    use super::*;
+
+    fn request() -> Request {
+        let uri: Uri = "sip:example.com".parse().unwrap();
+        Request::builder(Method::REGISTER, &uri).header(&CSeq::new(1, Method::REGISTER)).build()
+    }
+
+    fn refusal(lines: &[&str]) -> Response {
+        let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+        let text = format!("SIP/2.0 401 Unauthorized\r\n{lines}Content-Length: 0\r\n\r\n");
+        let message = Message::parse(text.into_bytes(), &Limits::default()).unwrap();
+        message.as_response().unwrap().clone()
+    }
+
+    fn digest(params: &str) -> Response {
+        refusal(&[&format!("WWW-Authenticate: Digest {params}")])
+    }
+
+    fn alice() -> (Authenticator, Ids, Attempt) {
+        (Authenticator::new(Some(Credentials::new("alice", "secret"))), Ids::new([3; 32]), Attempt::default())
+    }
+
+    fn authorized(auth: &mut Authenticator, ids: &mut Ids) -> (Request, Vec<Answer>) {
+        let mut request = request();
+        auth.authorize(ids, &mut request);
+        let answers = request.headers().all::<Authorization>().map(|answer| answer.unwrap().0).collect();
+        (request, answers)
+    }
+
+    // rfc: 7616 §3.4 — nc counts requests per nonce in eight hex digits, unquoted like qop and algorithm
+    // rfc: 7616 §3.4 — the cnonce is fresh each time, opaque goes back as it came
+    #[test]
+    fn a_nonce_is_counted_and_quoting_is_as_the_rfc_wants() {
+        let (mut auth, mut ids, mut attempt) = alice();
+        let asked =
+            digest(r#"realm="a \"b\"", nonce="n1", opaque="o", algorithm=SHA-256, qop="auth, auth-int""#);
+        auth.challenged(&asked, &mut attempt).unwrap();
+        let (first, one) = authorized(&mut auth, &mut ids);
+        let (_, two) = authorized(&mut auth, &mut ids);
+        let text =
+            String::from_utf8(first.headers().raw(HeaderName::AUTHORIZATION).unwrap().to_vec()).unwrap();
+        assert!(
+            text.starts_with(
+                r#"Digest username="alice", realm="a \"b\"", nonce="n1", uri="sip:example.com""#
+            )
+        );
+        assert!(text.contains("algorithm=SHA-256, ") && text.contains("qop=auth, nc=00000001"), "{text}");
+        assert_eq!(two[0].params.value("nc"), Some("00000002"));
+        assert_eq!(two[0].params.value("opaque"), Some("o"));
+        assert_ne!(one[0].params.value("cnonce"), two[0].params.value("cnonce"));
+    }
+
+    // rfc: 8760 §2.4 — several challenges: the strongest that we know, whatever their order
+    #[test]
+    fn the_strongest_known_challenge_is_answered() {
+        let (mut auth, mut ids, mut attempt) = alice();
+        let asked = refusal(&[
+            "WWW-Authenticate: Digest realm=\"r\", nonce=\"n1\", algorithm=MD5, qop=\"auth\"",
+            "WWW-Authenticate: Digest realm=\"r\", nonce=\"n2\", algorithm=SHA-256, qop=\"auth\"",
+            "WWW-Authenticate: Digest realm=\"r\", nonce=\"n3\", algorithm=SHA-9, qop=\"auth\"",
+            "WWW-Authenticate: Basic realm=\"r\"",
+        ]);
+        auth.challenged(&asked, &mut attempt).unwrap();
+        let (_, answers) = authorized(&mut auth, &mut ids);
+        assert_eq!(answers.len(), 1);
+        assert_eq!(answers[0].params.value("nonce"), Some("n2"));
+    }
+
+    // rfc: 3261 §22.4 — no algorithm means MD5, and none is sent back; no qop means neither nc nor cnonce
+    #[test]
+    fn a_challenge_of_rfc_2069_is_answered_as_one() {
+        let (mut auth, mut ids, mut attempt) = alice();
+        auth.challenged(&digest(r#"realm="r", nonce="n""#), &mut attempt).unwrap();
+        let (_, answers) = authorized(&mut auth, &mut ids);
+        for absent in ["algorithm", "qop", "nc", "cnonce"] {
+            assert!(!answers[0].params.contains(absent), "{absent}");
+        }
+        let expected = Inputs {
+            algorithm: Algorithm::Md5,
+            username: "alice",
+            realm: "r",
+            password: "secret",
+            method: "REGISTER",
+            uri: "sip:example.com",
+            nonce: "n",
+            protection: Protection::Legacy,
+            session_cnonce: "",
+        };
+        assert_eq!(answers[0].params.value("response"), Some(&*expected.response()));
+    }
+
+    // rfc: 3261 §22.3 — 401 and 407 at once: both are answered, each in its own header
+    #[test]
+    fn a_server_and_a_proxy_are_answered_together() {
+        let (mut auth, mut ids, mut attempt) = alice();
+        let asked = refusal(&[
+            "WWW-Authenticate: Digest realm=\"server\", nonce=\"n1\", qop=\"auth\"",
+            "Proxy-Authenticate: Digest realm=\"proxy\", nonce=\"n2\", qop=\"auth\"",
+        ]);
+        auth.challenged(&asked, &mut attempt).unwrap();
+        let (request, answers) = authorized(&mut auth, &mut ids);
+        assert_eq!(answers[0].params.value("realm"), Some("server"));
+        let proxy = request.headers().require::<ProxyAuthorization>().unwrap();
+        assert_eq!(proxy.0.params.value("realm"), Some("proxy"));
+    }
+
+    // rfc: 3261 §22.2 — a password that was refused is not sent again
+    #[test]
+    fn a_refused_password_is_not_tried_again() {
+        let (mut auth, _, mut attempt) = alice();
+        auth.challenged(&digest(r#"realm="r", nonce="n1""#), &mut attempt).unwrap();
+        let error = auth.challenged(&digest(r#"realm="r", nonce="n2""#), &mut attempt).unwrap_err();
+        assert_eq!(error, "wrong user name or password for the realm \"r\"");
+    }
+
+    // rfc: 7616 §3.3 — stale=true: the password was right, the nonce too old
+    #[test]
+    fn a_stale_nonce_is_replaced_but_not_for_ever() {
+        let (mut auth, mut ids, mut attempt) = alice();
+        auth.challenged(&digest(r#"realm="r", nonce="n0""#), &mut attempt).unwrap();
+        let mut rounds = 0;
+        while auth
+            .challenged(&digest(&format!("realm=\"r\", nonce=\"m{rounds}\", stale=TRUE")), &mut attempt)
+            .is_ok()
+        {
+            rounds += 1;
+        }
+        assert_eq!(rounds, 3);
+        let (_, answers) = authorized(&mut auth, &mut ids);
+        assert_eq!(answers[0].params.value("nonce"), Some("m2"));
+        let same = digest(r#"realm="r", nonce="m2", stale=true"#);
+        let mut attempt = Attempt::default();
+        auth.challenged(&same, &mut attempt).unwrap();
+        assert!(auth.challenged(&same, &mut attempt).is_err(), "stale, yet the same nonce");
+    }
+
+    // rfc: 7616 §3.5 — nextnonce is used from then on, counted anew
+    #[test]
+    fn the_next_nonce_is_taken_from_a_success() {
+        let (mut auth, mut ids, mut attempt) = alice();
+        auth.challenged(&digest(r#"realm="r", nonce="n1", qop="auth""#), &mut attempt).unwrap();
+        authorized(&mut auth, &mut ids);
+        auth.succeeded(&refusal(&["Authentication-Info: nextnonce=\"n2\""]));
+        let (_, answers) = authorized(&mut auth, &mut ids);
+        assert_eq!(answers[0].params.value("nonce"), Some("n2"));
+        assert_eq!(answers[0].params.value("nc"), Some("00000001"));
+    }
+
+    #[test]
+    fn credentials_for_one_realm_are_for_that_realm_only() {
+        let credentials = Credentials::new("alice", "secret").realm("mine");
+        let mut auth = Authenticator::new(Some(credentials));
+        let error =
+            auth.challenged(&digest(r#"realm="theirs", nonce="n""#), &mut Attempt::default()).unwrap_err();
+        assert_eq!(error, "no password for the realm \"theirs\"");
+        auth.challenged(&digest(r#"realm="mine", nonce="n""#), &mut Attempt::default()).unwrap();
+    }
+
+    #[test]
+    fn no_secret_shows_in_debug() {
+        let (mut auth, mut ids, mut attempt) = alice();
+        auth.challenged(&digest(r#"realm="r", nonce="n1", qop="auth""#), &mut attempt).unwrap();
+        let (_, answers) = authorized(&mut auth, &mut ids);
+        let shown = format!("{:?} {auth:?} {:?}", Credentials::new("alice", "secret"), answers[0]);
+        assert!(!shown.contains("secret"));
+        assert!(!shown.contains(answers[0].params.value("response").unwrap()));
+    }
+
+    #[test]
+    fn an_endless_list_of_realms_is_bounded() {
+        let (mut auth, mut ids, _) = alice();
+        for number in 0..50 {
+            let asked = digest(&format!("realm=\"r{number}\", nonce=\"n\""));
+            auth.challenged(&asked, &mut Attempt::default()).unwrap();
+        }
+        let (_, answers) = authorized(&mut auth, &mut ids);
+        assert_eq!(answers.len(), MAX_SPACES);
+    }
+
+    /// Both sides together: what the verifier asks, the authenticator answers.
+    mod with_verifier {
+        use std::time::{Duration, Instant};
+
+        use super::*;
+
+        fn challenge(verifier: &mut Verifier, now: Instant) -> Response {
+            let lines: Vec<String> = verifier
+                .challenge(now, false)
+                .iter()
+                .map(|(name, value)| format!("{name}: {value}"))
+                .collect();
+            refusal(&lines.iter().map(String::as_str).collect::<Vec<_>>())
+        }
+
+        fn password(user: &str) -> Option<String> {
+            (user == "alice").then(|| "secret".into())
+        }
+
+        #[test]
+        fn a_right_password_is_granted_and_a_wrong_one_denied() {
+            let now = now();
+            for algorithm in [Algorithm::Md5, Algorithm::Sha256, Algorithm::Sha512_256, Algorithm::Sha256Sess]
+            {
+                let mut verifier = Verifier::new(now, "r \"x\"", [1; 32]).algorithms(&[algorithm]);
+                let (mut auth, mut ids, mut attempt) = alice();
+                assert_eq!(verifier.verify(now, &request(), password), Verdict::Missing);
+                auth.challenged(&challenge(&mut verifier, now), &mut attempt).unwrap();
+                let (request, _) = authorized(&mut auth, &mut ids);
+                assert_eq!(verifier.verify(now, &request, |_| Some("wrong".into())), Verdict::Denied);
+                assert_eq!(verifier.verify(now, &request, |_| None), Verdict::Denied);
+                let granted = Verdict::Granted { username: "alice".into() };
+                assert_eq!(verifier.verify(now, &request, password), granted, "{algorithm:?}");
+            }
+        }
+
+        // rfc: 7616 §3.4.5 — a count that was used before is a replay
+        #[test]
+        fn a_replayed_request_is_refused_and_the_next_count_granted() {
+            let now = now();
+            let mut verifier = Verifier::new(now, "r", [1; 32]);
+            let (mut auth, mut ids, mut attempt) = alice();
+            auth.challenged(&challenge(&mut verifier, now), &mut attempt).unwrap();
+            let (first, _) = authorized(&mut auth, &mut ids);
+            let (second, _) = authorized(&mut auth, &mut ids);
+            assert!(matches!(verifier.verify(now, &second, password), Verdict::Granted { .. }));
+            assert_eq!(verifier.verify(now, &second, password), Verdict::Stale);
+            assert_eq!(verifier.verify(now, &first, password), Verdict::Stale, "an older count as well");
+            let (third, _) = authorized(&mut auth, &mut ids);
+            assert!(matches!(verifier.verify(now, &third, password), Verdict::Granted { .. }));
+        }
+
+        // rfc: 7616 §3.3 — a nonce has an end; then stale
+        #[test]
+        fn a_nonce_goes_stale_with_its_age() {
+            let now = now();
+            let mut verifier = Verifier::new(now, "r", [1; 32]).lifetime(Duration::from_secs(60));
+            let (mut auth, mut ids, mut attempt) = alice();
+            auth.challenged(&challenge(&mut verifier, now), &mut attempt).unwrap();
+            let (request, _) = authorized(&mut auth, &mut ids);
+            let late = now + Duration::from_secs(61);
+            assert_eq!(verifier.verify(late, &request, password), Verdict::Stale);
+            assert!(verifier.challenge(late, true)[0].1.contains("stale=true"));
+        }
+
+        #[test]
+        fn a_nonce_that_we_did_not_sign_is_worth_nothing() {
+            let now = now();
+            let mut theirs = Verifier::new(now, "r", [2; 32]);
+            let (mut auth, mut ids, mut attempt) = alice();
+            auth.challenged(&challenge(&mut theirs, now), &mut attempt).unwrap();
+            let (request, _) = authorized(&mut auth, &mut ids);
+            let mut verifier = Verifier::new(now, "r", [1; 32]);
+            assert_eq!(verifier.verify(now, &request, password), Verdict::Denied);
+        }
+
+        #[test]
+        fn a_proxy_asks_and_reads_with_its_own_headers() {
+            let now = now();
+            let mut verifier = Verifier::new(now, "r", [1; 32]).proxy();
+            assert_eq!(verifier.status(), StatusCode::PROXY_AUTHENTICATION_REQUIRED);
+            let (mut auth, mut ids, mut attempt) = alice();
+            auth.challenged(&challenge(&mut verifier, now), &mut attempt).unwrap();
+            let (request, _) = authorized(&mut auth, &mut ids);
+            assert!(matches!(verifier.verify(now, &request, password), Verdict::Granted { .. }));
+        }
+
+        fn now() -> Instant {
+            testkit::Clock::new().now()
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use sip_msg::{Allow, Server, Supported, UserAgent};
 use sip_msg::{HeaderName, Method, Request, Response, Text};
-use sip_txn::{ClientId, RequestError, SendOptions, ServerId, TransactionLayer};
+use sip_txn::{ClientId, Ending, RequestError, SendOptions, ServerId, TransactionLayer};
 
 use crate::config::Config;
 use crate::dialog::DialogKey;
@@ -101,6 +101,16 @@ impl Context {
             response.headers_mut().push(&supported());
         }
         response.headers_mut().push(&Server(self.config.user_agent.clone()));
+    }
+}
+
+/// One line for a person, on a request that ended without an answer.
+pub(crate) fn explain(ending: &Ending) -> Text {
+    match ending {
+        Ending::Normal => "ended without an answer".into(),
+        Ending::TimedOut => "no answer in time".into(),
+        Ending::TransportFailed(why) => why.clone(),
+        _ => "ended".into(),
     }
 }
 

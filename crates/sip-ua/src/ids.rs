@@ -41,6 +41,13 @@ impl Ids {
         format!("z9hG4bK{}", self.hex(10)).into()
     }
 
+    /// A key to sign nonces with.
+    pub(crate) fn key(&mut self) -> [u8; 32] {
+        let mut key = [0; 32];
+        self.random.fill_bytes(&mut key);
+        key
+    }
+
     /// The first CSeq of a dialog or registration: below 2^31 (RFC 3261 §8.1.1.5), small, and so far from wrapping.
     pub(crate) fn first_cseq(&mut self) -> u32 {
         1 + self.random.next_u32() % 0x1_0000

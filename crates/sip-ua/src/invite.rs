@@ -24,6 +24,8 @@
 
 mod change;
 pub(crate) mod offer_answer;
+#[cfg(test)]
+mod tests;
 mod uac;
 mod uas;
 

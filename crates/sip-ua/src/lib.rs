@@ -15,9 +15,12 @@ mod event;
 mod ids;
 mod invite;
 mod media_plan;
+pub mod registrar;
 mod registration;
 mod request;
 mod screen;
+#[cfg(test)]
+mod scripted;
 mod target;
 
 pub use agent::Agent;

@@ -46,7 +46,9 @@ pub(crate) fn read(headers: &Headers, body: &Bytes) -> Result<Option<SessionDesc
     };
     let encoded = headers.raw(HeaderName::CONTENT_ENCODING).is_some_and(|value| value != b"identity");
     match (is_sdp && !encoded, optional) {
-        (true, _) => SessionDescription::parse(&Text::from_bytes(body.clone())).map(Some).map_err(|_| BodyError::Malformed),
+        (true, _) => SessionDescription::parse(&Text::from_bytes(body.clone()))
+            .map(Some)
+            .map_err(|_| BodyError::Malformed),
         (false, true) => Ok(None),
         (false, false) => Err(BodyError::Unsupported),
     }

@@ -309,7 +309,7 @@ impl InviteUsage {
         let why = calling.cancelled.take().unwrap_or_else(|| Farewell {
             by: Side::Error,
             status: None,
-            reason: ending.to_string().into(),
+            reason: context::explain(ending),
         });
         self.state = State::Over(None);
         self.end(context, why, None);
