@@ -1,4 +1,10 @@
 //! Captures of real calls, and malformed datagrams of other projects' fuzzers, read where they lie.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test may panic"
+)]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;

@@ -1,4 +1,10 @@
 //! Two sessions and a bad line between them, in virtual time; the seed decides what goes wrong.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test may panic"
+)]
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
