@@ -1,11 +1,5 @@
-//! Text to values: [RFC 8866 §9], and what is met in the wild.
+//! Text to values ([RFC 8866 §9]).
 //!
-//! Accepted beside the grammar: lines that end in LF alone or in a mix, an unterminated last line, blank lines at the end,
-//! lines out of order inside their section, a missing or empty `s=`, an empty `i=`, repeated blanks between fields, blanks at
-//! the end of typed lines, several session-level `c=` lines. Refused: an unknown letter ([RFC 8866 §5]), a missing `o=` or
-//! `t=`, anything that cannot be read where a field is needed.
-//!
-//! [RFC 8866 §5]: https://www.rfc-editor.org/rfc/rfc8866#section-5
 //! [RFC 8866 §9]: https://www.rfc-editor.org/rfc/rfc8866#section-9
 
 use std::sync::Arc;
@@ -19,6 +13,14 @@ use crate::{Limits, Media, ParseError, Text};
 
 impl SessionDescription {
     /// Reads a description with the default [`Limits`].
+    ///
+    /// Accepted beside the grammar of [RFC 8866 §9]: lines that end in LF alone or in a mix, an unterminated last line, blank
+    /// lines at the end, lines out of order inside their section, a missing or empty `s=`, an empty `i=`, several blanks between
+    /// fields, blanks at the end of typed lines, several session-level `c=` lines. Refused: an unknown letter
+    /// ([RFC 8866 §5]), a missing `o=` or `t=`, a typed line that cannot be read. Attributes are read on demand.
+    ///
+    /// [RFC 8866 §5]: https://www.rfc-editor.org/rfc/rfc8866#section-5
+    /// [RFC 8866 §9]: https://www.rfc-editor.org/rfc/rfc8866#section-9
     ///
     /// # Errors
     /// When it is no session description; the error names line, letter and column.

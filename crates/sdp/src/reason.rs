@@ -11,7 +11,7 @@ use crate::attribute::Direction;
 /// # use sdp::*;
 /// let why = Why::Chosen { codec: Text::from("PCMA") };
 /// let reason = Reason { media: 0, kind: Text::from("audio"), why };
-/// assert_eq!(reason.to_string(), "audio m-line 1: PCMA chosen, the first of the offerer's list that we have");
+/// assert_eq!(reason.to_string(), "audio m-line 1: PCMA chosen, the first of the peer's list that we have");
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Reason {
@@ -140,7 +140,7 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Chosen { codec } => {
-                write!(f, "{codec} chosen, the first of the offerer's list that we have")
+                write!(f, "{codec} chosen, the first of the peer's list that we have")
             }
             Self::NotInOurList { codec } => write!(f, "{codec} refused: not in our list"),
             Self::ParametersDiffer { codec } => write!(f, "{codec} refused: its parameters exclude ours"),

@@ -207,7 +207,7 @@ fn the_offerers_order_and_numbers_are_kept() {
     );
     assert_eq!(
         answer.reasons[0].to_string(),
-        "audio m-line 1: opus chosen, the first of the offerer's list that we have"
+        "audio m-line 1: opus chosen, the first of the peer's list that we have"
     );
 }
 

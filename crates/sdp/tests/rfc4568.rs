@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use sdp::{
     Capabilities, Crypto, MediaKind, Negotiation, NegotiationError, Protocol, Refused, Security,
-    SessionDescription, SrtpPolicy, Stream,
+    SessionDescription, SrtpPolicy, Stream, Why,
 };
 
 const SUITE_80: &str = "AES_CM_128_HMAC_SHA1_80";
@@ -28,18 +28,12 @@ fn description(protocol: &str, lines: &str) -> SessionDescription {
 
 fn answer(policy: SrtpPolicy, protocol: &str, lines: &str) -> Result<sdp::Answer, Vec<Refused>> {
     let able = able(policy, &[(SUITE_80, BOB), (SUITE_32, BOB)]);
-    Negotiation::new(1).answer(&description(protocol, lines), &able).map_err(|error| match error {
-        NegotiationError::NothingInCommon(reasons) => refusals(&reasons),
-        error => panic!("{error}"),
+    Negotiation::new(1).answer(&description(protocol, lines), &able).map_err(|error| {
+        let NegotiationError::NothingInCommon(reasons) = error else { panic!("{error}") };
+        let refused =
+            |reason: &sdp::Reason| if let Why::Refused(refused) = reason.why { Some(refused) } else { None };
+        reasons.iter().filter_map(refused).collect()
     })
-}
-
-fn refusals(reasons: &[sdp::Reason]) -> Vec<Refused> {
-    let refused = |reason: &sdp::Reason| match reason.why {
-        sdp::Why::Refused(refused) => Some(refused),
-        _ => None,
-    };
-    reasons.iter().filter_map(refused).collect()
 }
 
 // rfc: 4568 §5.1.2 — the first line that is valid and supported is accepted, with its tag, its suite and our own key
@@ -105,7 +99,7 @@ fn each_policy_takes_what_it_should() {
     let optional = answer(SrtpPolicy::Optional, "RTP/AVP", &lines).unwrap();
     assert_eq!(optional.agreement.first(MediaKind::Audio).unwrap().security, Security::None);
     assert!(!optional.description.to_string().contains("a=crypto"));
-    assert!(optional.reasons.iter().any(|reason| reason.why == sdp::Why::CryptoIgnored));
+    assert!(optional.reasons.iter().any(|reason| reason.why == Why::CryptoIgnored));
 }
 
 // rfc: 4568 §5.1.1 — each line of the offer has its own tag, the best first

@@ -78,7 +78,7 @@ pub(super) fn answered(
     if ours != theirs {
         notes.add(Why::Tolerated("the answer names another transport protocol than the offer"));
     }
-    settle(local, remote, index, security, notes)
+    settle(local, remote, index, local.direction(), security, notes)
 }
 
 /// After these the session must not go on ([RFC 4568 §5.1.3]); the rest is a refused m-line.
@@ -94,11 +94,12 @@ pub(super) const fn is_fatal(why: Refused) -> bool {
     )
 }
 
-/// What our m-line and the peer's settle, given how they are protected.
+/// What our m-line and the peer's settle, given what we want at most and how packets are protected.
 pub(super) fn settle(
     local: Side<'_>,
     remote: Side<'_>,
     index: usize,
+    wanted: Direction,
     security: Security,
     notes: &mut Notes,
 ) -> Result<Agreed, Refused> {
@@ -124,7 +125,6 @@ pub(super) fn settle(
     if let Some(chosen) = codecs.first() {
         notes.add(Why::Chosen { codec: chosen.name.clone() });
     }
-    let wanted = local.direction();
     let direction = wanted.and(remote.allows());
     if remote.is_held_by_address() {
         notes.add(Why::HeldByAddress);

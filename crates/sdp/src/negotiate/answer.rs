@@ -180,7 +180,7 @@ impl Request<'_> {
         ours::transport(stream, mux, ice, &mut media.attributes);
         media.attributes.extend(mid(self.media).and_then(|mid| Attribute::new("mid", &mid).ok()));
         let local = Side { session: self.description, media: &media };
-        let agreed = agree::settle(local, remote, self.index, security, notes)?;
+        let agreed = agree::settle(local, remote, self.index, stream.direction, security, notes)?;
         Ok((media, agreed))
     }
 }
