@@ -6,6 +6,7 @@ use alloc::{string::String, vec::Vec};
 use core::fmt;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
 use crate::Text;
 
@@ -131,6 +132,8 @@ pub struct Unexpected {
 #[derive(Clone, Debug)]
 pub struct Cursor<'a> {
     source: &'a Bytes,
+    /// The source, if it is UTF-8: checked once, and each text is a part of it.
+    utf8: Option<ByteString>,
     bytes: &'a [u8],
     at: usize,
 }
@@ -139,12 +142,16 @@ impl<'a> Cursor<'a> {
     /// A cursor on the first byte of `source`.
     #[must_use]
     pub fn new(source: &'a Bytes) -> Self {
-        Self { source, bytes: source, at: 0 }
+        Self { source, utf8: ByteString::try_from(source.clone()).ok(), bytes: source, at: 0 }
     }
 
-    /// A cursor at this place that ends before offset `end`.
-    pub(crate) fn until(&self, end: usize) -> Self {
-        Self { bytes: self.bytes.get(..end).unwrap_or(self.bytes), ..*self }
+    /// Reads as if the source ended before offset `end`.
+    pub(crate) fn within<T>(&mut self, end: usize, read: impl FnOnce(&mut Self) -> T) -> T {
+        let whole = self.bytes;
+        self.bytes = whole.get(..end).unwrap_or(whole);
+        let value = read(self);
+        self.bytes = whole;
+        value
     }
 
     /// Offset of the next byte.
@@ -233,7 +240,37 @@ impl<'a> Cursor<'a> {
     #[must_use]
     pub fn text(&self, start: usize, end: usize) -> Text {
         let end = end.min(self.bytes.len());
-        Text::from_bytes(self.source.slice(start.min(end)..end))
+        let start = start.min(end);
+        match self.utf8.as_ref().and_then(|text| Some((text, text.get(start..end)?))) {
+            Some((text, part)) => Text::part_of(text, part),
+            None => Text::from_bytes(self.source.slice(start..end)),
+        }
+    }
+
+    /// A `token` that is often one of `usual`, which are not read but known.
+    pub(crate) fn usual_token(
+        &mut self,
+        usual: &[&'static str],
+        expected: &'static str,
+    ) -> Result<Text, Unexpected> {
+        let start = self.at;
+        let token = self.take_while(TOKEN);
+        if token.is_empty() {
+            return Err(self.unexpected(expected));
+        }
+        let known = usual.iter().find(|known| known.as_bytes() == token);
+        Ok(known.map_or_else(|| self.text(start, self.at), |known| Text::from_static(known)))
+    }
+
+    /// One or more bytes of `class`, where each `%` is followed by two hexadecimal digits.
+    pub(crate) fn escaped(&mut self, class: u16, expected: &'static str) -> Result<Text, Unexpected> {
+        let start = self.at;
+        let text = self.take_while(class);
+        if text.is_empty() {
+            return Err(self.unexpected(expected));
+        }
+        check_escapes(text, start)?;
+        Ok(self.text(start, self.at))
     }
 
     /// One or more bytes of `class`, as text.
@@ -354,17 +391,18 @@ pub(crate) fn escape(text: &str, class: u16) -> Text {
     }
 }
 
-/// Whether every `%` is followed by two hexadecimal digits.
-pub(crate) fn escapes_are_whole(text: &[u8]) -> bool {
-    let mut rest = text;
-    while let Some(at) = memchr::memchr(b'%', rest) {
-        match rest.get(at + 1..at + 3) {
-            Some([high, low]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {}
-            _ => return false,
-        }
-        rest = rest.get(at + 3..).unwrap_or_default();
+/// Refuses a `%` that is not followed by two hexadecimal digits; `start` is where `text` stands.
+pub(crate) fn check_escapes(text: &[u8], start: usize) -> Result<(), Unexpected> {
+    if !text.contains(&b'%') {
+        return Ok(());
     }
-    true
+    for (at, _) in text.iter().enumerate().filter(|(_, byte)| **byte == b'%') {
+        match text.get(at + 1..at + 3) {
+            Some([high, low]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {}
+            _ => return Err(Unexpected { at: start + at, expected: "two hexadecimal digits after %" }),
+        }
+    }
+    Ok(())
 }
 
 fn hex(digit: u8) -> Option<u8> {

@@ -29,6 +29,9 @@ enum Style {
     Bracketed,
 }
 
+/// Names that need no part of the buffer.
+const USUAL: [&str; 8] = ["tag", "branch", "rport", "received", "lr", "expires", "q", "+sip.instance"];
+
 impl Param {
     /// A parameter whose value is written in quotes only if its bytes need them.
     #[must_use]
@@ -56,7 +59,7 @@ impl Param {
 
     /// Reads `name [= value]` of a header parameter.
     pub(crate) fn read(cursor: &mut Cursor<'_>) -> Result<Self, Unexpected> {
-        let name = cursor.token("a parameter name")?;
+        let name = cursor.usual_token(&USUAL, "a parameter name")?;
         if !cursor.eat_spaced(b'=') {
             return Ok(Self::new(name, None));
         }

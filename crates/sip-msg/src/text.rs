@@ -37,6 +37,11 @@ impl Text {
         }
     }
 
+    /// Shares a part of text that is known to be UTF-8.
+    pub(crate) fn part_of(text: &ByteString, part: &str) -> Self {
+        Self(text.slice_ref(part))
+    }
+
     /// The text as a string slice.
     #[must_use]
     pub fn as_str(&self) -> &str {

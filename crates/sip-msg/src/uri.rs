@@ -134,11 +134,11 @@ impl Uri {
         let (mut user, mut password) = (None, None);
         // The user part may hold ; and ?, and the host part holds no @: so the @ tells them apart.
         if memchr::memchr(b'@', cursor.rest()).is_some() {
-            user = Some(read_escaped(cursor, grammar::USER, "a user")?);
+            user = Some(cursor.escaped(grammar::USER, "a user")?);
             if cursor.eat(b':') {
                 let start = cursor.at();
                 let text = cursor.take_while(grammar::PASSWORD);
-                check_escapes(text, start)?;
+                grammar::check_escapes(text, start)?;
                 password = Some(cursor.text(start, cursor.at()));
             }
             cursor.expect(b'@', "@ after the user")?;
@@ -477,29 +477,12 @@ fn read_scheme(cursor: &mut Cursor<'_>) -> Result<Scheme, Unexpected> {
     })
 }
 
-fn check_escapes(text: &[u8], start: usize) -> Result<(), Unexpected> {
-    if grammar::escapes_are_whole(text) {
-        return Ok(());
-    }
-    Err(Unexpected { at: start, expected: "two hexadecimal digits after each %" })
-}
-
-fn read_escaped(cursor: &mut Cursor<'_>, class: u16, expected: &'static str) -> Result<Text, Unexpected> {
-    let start = cursor.at();
-    let text = cursor.take_while(class);
-    if text.is_empty() {
-        return Err(cursor.unexpected(expected));
-    }
-    check_escapes(text, start)?;
-    Ok(cursor.text(start, cursor.at()))
-}
-
 fn read_params(cursor: &mut Cursor<'_>) -> Result<Params, Unexpected> {
     let mut params = Params::new();
     while cursor.eat(b';') {
-        let name = read_escaped(cursor, grammar::URI_PARAM, "a URI parameter")?;
+        let name = cursor.escaped(grammar::URI_PARAM, "a URI parameter")?;
         let value = if cursor.eat(b'=') {
-            Some(read_escaped(cursor, grammar::URI_PARAM, "a URI parameter's value")?)
+            Some(cursor.escaped(grammar::URI_PARAM, "a URI parameter's value")?)
         } else {
             None
         };
@@ -511,10 +494,10 @@ fn read_params(cursor: &mut Cursor<'_>) -> Result<Params, Unexpected> {
 fn read_headers(cursor: &mut Cursor<'_>) -> Result<Text, Unexpected> {
     let start = cursor.at();
     loop {
-        read_escaped(cursor, grammar::URI_HEADER, "a URI header")?;
+        cursor.escaped(grammar::URI_HEADER, "a URI header")?;
         cursor.expect(b'=', "= after a URI header's name")?;
         let value = cursor.at();
-        check_escapes(cursor.take_while(grammar::URI_HEADER), value)?;
+        grammar::check_escapes(cursor.take_while(grammar::URI_HEADER), value)?;
         if !cursor.eat(b'&') {
             return Ok(cursor.text(start, cursor.at()));
         }

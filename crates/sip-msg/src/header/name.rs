@@ -224,7 +224,7 @@ impl HeaderName {
         loop {
             let &row = INDEX.get(at)?;
             let candidate = TABLE.get(usize::from(row))?.name.as_bytes();
-            if candidate.len() == name.len() && candidate.eq_ignore_ascii_case(name) {
+            if candidate == name || candidate.eq_ignore_ascii_case(name) {
                 return Some(Self(Repr::Known(row)));
             }
             at = (at + 1) % SLOTS;

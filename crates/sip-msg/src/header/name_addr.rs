@@ -53,8 +53,7 @@ impl NameAddr {
         let rest = cursor.rest();
         let stops = |&byte: &u8| matches!(byte, b';' | b',' | b'?' | b' ' | b'\t' | b'<' | b'>' | b'"');
         let length = rest.iter().position(stops).unwrap_or(rest.len());
-        let mut uri = cursor.until(start + length);
-        let parsed = Uri::read(&mut uri)?;
+        let parsed = cursor.within(start + length, Uri::read)?;
         cursor.seek(start + length);
         if cursor.peek() == Some(b'?') {
             return Err(cursor.unexpected("< > around a URI with ?"));
@@ -97,7 +96,7 @@ pub(crate) fn read_bracketed(cursor: &mut Cursor<'_>) -> Result<Uri, Unexpected>
     let start = cursor.at();
     let length =
         memchr::memchr(b'>', cursor.rest()).ok_or(Unexpected { at: start, expected: "> after the URI" })?;
-    let uri = Uri::read(&mut cursor.until(start + length))?;
+    let uri = cursor.within(start + length, Uri::read)?;
     cursor.seek(start + length + 1);
     Ok(uri)
 }

@@ -94,7 +94,7 @@ impl TypedHeader for Via {
         if !version || !cursor.eat_spaced(b'/') {
             return Err(Unexpected { at: start, expected: EXPECTED });
         }
-        let transport = cursor.token("a transport")?;
+        let transport = cursor.usual_token(&["UDP", "TCP", "TLS", "WS", "WSS"], "a transport")?;
         if !matches!(cursor.peek(), Some(b' ' | b'\t')) {
             return Err(cursor.unexpected("a space after the transport"));
         }
