@@ -1,5 +1,5 @@
 //! RFC 3550: the examples and the algorithms of its text.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,5 +1,5 @@
 //! What is written is read again, whatever it is; and the jitter buffer against a model of three lines.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::time::Duration;
 
