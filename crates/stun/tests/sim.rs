@@ -243,6 +243,81 @@ fn an_account_is_used_once_the_server_has_asked_for_it() {
     }
 }
 
+/// A server whose response to each request is made by `build`, from its number, the request and its source.
+fn scripted(mut build: impl FnMut(u32, &Message, SocketAddr) -> MessageBuilder + 'static) -> Answer {
+    let mut number = 0;
+    Box::new(move |datagram, from| {
+        number += 1;
+        let request = Message::parse(datagram).expect("the client writes messages");
+        vec![(address(SERVER), build(number, &request, from).build().expect("plain texts"))]
+    })
+}
+
+fn response(class: Class, request: &Message) -> MessageBuilder {
+    MessageBuilder::new(class, Method::BINDING, request.transaction_id())
+}
+
+fn demand(request: &Message, nonce: &str) -> MessageBuilder {
+    response(Class::Error, request).error(401, "Unauthenticated").realm("example.org").nonce(nonce)
+}
+
+// rfc: 8489 §9.2.5 — a nonce that promises password algorithms which are not there: somebody bids down
+#[test]
+fn promised_password_algorithms_that_are_missing_end_the_try() {
+    let bid_down = scripted(|_, request, _| demand(request, "obMatJos2gAAA1"));
+    let (events, requests, _) = ask(1, Impairment::default(), alice(), bid_down);
+    assert!(matches!(failure(&events), Some(Failure::Rejected { code: 401, .. })), "{events:?}");
+    assert_eq!(requests, 1);
+    let in_success = scripted(|_, request, from| {
+        response(Class::Success, request).mapped_address(from).nonce("obMatJos2gAAA1")
+    });
+    let (events, ..) = ask(1, Impairment::default(), Config::default(), in_success);
+    assert_eq!(failure(&events), Some(&Failure::TimedOut));
+}
+
+// rfc: 8489 §9.2.5 — with "username anonymity" in the nonce the name is sent as a hash
+#[test]
+fn a_name_is_hidden_when_the_nonce_asks_for_it() {
+    let hidden = scripted(|number, request, from| match number {
+        1 => demand(request, "obMatJos2QAAA1"),
+        _ => {
+            assert_eq!(request.username(), None);
+            let algorithm = PasswordAlgorithm::Md5;
+            let key = Key::long_term("alice", "example.org", "secret", algorithm).expect("plain texts");
+            response(Class::Success, request).mapped_address(from).integrity(Integrity::Sha1, &key)
+        }
+    });
+    let (events, requests, _) = ask(1, Impairment::default(), alice(), hidden);
+    assert!(is_mapped(&events), "{events:?}");
+    assert_eq!(requests, 2);
+}
+
+// rfc: 8489 §9.1.4 — the algorithm in the response has to match that of the request
+#[test]
+fn a_response_signed_by_the_other_attribute_does_not_count() {
+    let other = scripted(|number, request, from| match number {
+        1 => demand(request, "nonce1"),
+        _ => {
+            assert_eq!(request.username(), Some("alice"));
+            let algorithm = PasswordAlgorithm::Md5;
+            let key = Key::long_term("alice", "example.org", "secret", algorithm).expect("plain texts");
+            response(Class::Success, request).mapped_address(from).integrity(Integrity::Sha256, &key)
+        }
+    });
+    let (events, ..) = ask(1, Impairment::default(), alice(), other);
+    assert_eq!(failure(&events), Some(&Failure::IntegrityViolated));
+}
+
+// rfc: 8489 §14.2 — XOR-MAPPED-ADDRESS survives NATs that rewrite addresses, MAPPED-ADDRESS may not
+#[test]
+fn the_address_that_no_nat_has_rewritten_is_preferred() {
+    let both = scripted(|_, request, from| {
+        let rewritten = address("192.168.0.2:5060");
+        response(Class::Success, request).plain_mapped_address(rewritten).mapped_address(from)
+    });
+    assert!(is_mapped(&ask(1, Impairment::default(), Config::default(), both).0));
+}
+
 #[test]
 fn a_wrong_password_is_tried_once() {
     let (events, requests, _) = ask(1, Impairment::default(), alice(), account("other", false));
