@@ -8,7 +8,6 @@
 //! use std::time::Instant;
 //! use stun::{Config, Event, Input, Output, StunClient, responder};
 //!
-//! # #[allow(clippy::disallowed_methods)]
 //! let now = Instant::now();
 //! let seed = [7; 32]; // from the system's random source in real life
 //! let mut client = StunClient::new(Config::default(), seed);
