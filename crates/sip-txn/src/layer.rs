@@ -1,0 +1,360 @@
+//! [`TransactionLayer`]: owns all transactions and matches messages to them.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+use sip_msg::{HostPort, Message, Request, Response, RetryAfter, StatusCode, Text, Via};
+
+use crate::flows::Flows;
+use crate::key::{KeyMap, Keys};
+use crate::slab::Slab;
+use crate::timer::Wakeups;
+use crate::transport::response_address;
+use crate::{
+    Action, ClientId, Config, Counters, Direction, Event, Flow, Input, Output, QueryId, ServerId, Transmit,
+    Transport,
+};
+
+mod client;
+mod connection;
+mod server;
+
+pub use client::{NextHop, SendOptions};
+use client::Client;
+use server::Server;
+
+/// At most so many addresses are remembered that peers say they see us at.
+const LEARNT: usize = 64;
+
+/// Whom a time is for.
+#[derive(Clone, Copy, Debug)]
+enum Wake {
+    Client(ClientId),
+    /// A client that waits for the DNS or a connection.
+    Stuck(ClientId),
+    Server(ServerId),
+    /// A connection on which a message does not come to its end.
+    Slow(Flow),
+    /// A connection that was asked whether it is alive.
+    Pong(Flow),
+}
+
+/// Who waits for a connection to open.
+#[derive(Debug)]
+enum Waiting {
+    Client(ClientId),
+    Response(ServerId, Bytes),
+}
+
+/// SIP transactions over any number of transports ([RFC 3261 §17], [RFC 3261 §18]).
+///
+/// It reads no clock, no socket and no random source: all comes in through its methods, and what is to be done comes out
+/// of [`poll_output`](Self::poll_output).
+///
+/// [RFC 3261 §17]: https://www.rfc-editor.org/rfc/rfc3261#section-17
+/// [RFC 3261 §18]: https://www.rfc-editor.org/rfc/rfc3261#section-18
+#[derive(Debug)]
+pub struct TransactionLayer {
+    config: Config,
+    random: ChaCha20Rng,
+    keys: Keys,
+    /// The latest time that was told; time does not run backwards here.
+    latest: Option<Instant>,
+    clients: Slab<Client>,
+    servers: Slab<Server>,
+    client_keys: KeyMap<ClientId>,
+    server_keys: KeyMap<ServerId>,
+    merge_keys: KeyMap<ServerId>,
+    queries: HashMap<QueryId, ClientId>,
+    flows: Flows<Waiting>,
+    wakeups: Wakeups<Wake>,
+    /// Where a peer says it sees us (`received` and `rport` of its responses).
+    learnt: VecDeque<(Flow, HostPort)>,
+    counters: Counters,
+    next_id: u64,
+    output: VecDeque<Output>,
+}
+
+impl TransactionLayer {
+    /// A layer without transactions.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let mut random = ChaCha20Rng::from_seed(config.seed);
+        let keys = Keys::new([random.next_u64(), random.next_u64(), random.next_u64(), random.next_u64()]);
+        Self {
+            flows: Flows::new(config.limits.idle),
+            config,
+            random,
+            keys,
+            latest: None,
+            clients: Slab::new(),
+            servers: Slab::new(),
+            client_keys: KeyMap::default(),
+            server_keys: KeyMap::default(),
+            merge_keys: KeyMap::default(),
+            queries: HashMap::new(),
+            wakeups: Wakeups::new(),
+            learnt: VecDeque::new(),
+            counters: Counters::default(),
+            next_id: 0,
+            output: VecDeque::new(),
+        }
+    }
+
+    /// Takes what the world did.
+    pub fn handle_input(&mut self, now: Instant, input: Input) {
+        let now = self.clamp(now);
+        match input {
+            Input::Datagram { flow, bytes } => self.handle_datagram(now, flow, bytes),
+            Input::Stream { flow, bytes } => self.handle_stream(now, flow, &bytes),
+            Input::Accepted { flow } => self.handle_accepted(now, flow),
+            Input::Connected { connect, flow } => self.handle_connected(now, connect, flow),
+            Input::ConnectFailed { connect, why } => self.handle_connect_failed(now, connect, &why),
+            Input::Closed { flow, why } => self.handle_closed(now, flow, why),
+            Input::Unreachable { flow } => self.fail_clients(now, flow, &Text::from_static("unreachable (ICMP)")),
+            Input::Resolved { query, answer } => self.handle_resolved(now, query, answer),
+        }
+        self.prune();
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let now = self.clamp(now);
+        while let Some(wake) = self.wakeups.pop_due(now) {
+            match wake {
+                Wake::Client(client) => self.client_timeout(now, client),
+                Wake::Stuck(client) => self.client_stuck(now, client),
+                Wake::Server(server) => self.server_timeout(now, server),
+                Wake::Slow(flow) => self.check_slow(now, flow),
+                Wake::Pong(flow) => self.check_pong(now, flow),
+            }
+        }
+        while let Some(flow) = self.flows.next_idle(now) {
+            self.counters.closed_idle += 1;
+            self.close(now, flow, &Text::from_static("idle"));
+        }
+        self.prune();
+    }
+
+    /// The next thing to be done or known; call it until `None` after each of the others.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.output.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout); `None`: nothing is waited for.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.wakeups.next().into_iter().chain(self.flows.next()).min()
+    }
+
+    /// What came, went and was dropped so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Live client and server transactions.
+    #[must_use]
+    pub fn live(&self) -> (usize, usize) {
+        (self.clients.len(), self.servers.len())
+    }
+
+    /// Open and half-open connections.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.flows.len()
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What to write into Contact so that the peer at `remote` reaches us: the advertised host, else the address this peer
+    /// says it sees us at (UDP only), else the bound one.
+    #[must_use]
+    pub fn contact_address(&self, transport: Transport, remote: Option<&SocketAddr>) -> HostPort {
+        let bound = self.listening(transport, remote);
+        let seen = |remote: &SocketAddr| {
+            self.learnt
+                .iter()
+                .find(|(flow, _)| flow.transport == transport && flow.remote == *remote)
+                .map(|(_, seen)| seen.clone())
+        };
+        match (&self.config.advertised, bound) {
+            (Some(host), bound) => HostPort::new(host.clone(), bound.map(|address| address.port())),
+            (None, Some(bound)) => remote.and_then(seen).unwrap_or_else(|| bound.into()),
+            (None, None) => match self.config.listening.first() {
+                Some((_, address)) => HostPort::new(address.ip().into(), None),
+                None => HostPort::new(sip_msg::Host::Name("localhost.invalid".into()), None),
+            },
+        }
+    }
+
+    /// The address we listen on for a transport, of the family of `remote`.
+    fn listening(&self, transport: Transport, remote: Option<&SocketAddr>) -> Option<SocketAddr> {
+        let mut addresses = self
+            .config
+            .listening
+            .iter()
+            .filter(|(listening, _)| *listening == transport)
+            .map(|(_, address)| *address);
+        match remote {
+            Some(remote) => addresses.find(|address| address.is_ipv4() == remote.is_ipv4()),
+            None => addresses.next(),
+        }
+    }
+
+    /// What goes into Via as sent-by. A connection leaves from any port, but we are reached at the one we listen on.
+    fn sent_by(&self, flow: &Flow) -> HostPort {
+        let bound = match flow.transport {
+            Transport::Udp => flow.local,
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
+                self.listening(flow.transport, Some(&flow.remote)).unwrap_or(flow.local)
+            }
+        };
+        match &self.config.advertised {
+            Some(host) => HostPort::new(host.clone(), Some(bound.port())),
+            None => bound.into(),
+        }
+    }
+
+    /// Whether a host is one that we write into Via.
+    fn is_ours(&self, host: &sip_msg::Host, flow: &Flow) -> bool {
+        self.config.advertised.as_ref() == Some(host)
+            || host.ip().is_some_and(|ip| {
+                ip == flow.local.ip() || self.config.listening.iter().any(|(_, address)| address.ip() == ip)
+            })
+    }
+
+    fn clamp(&mut self, now: Instant) -> Instant {
+        let now = self.latest.map_or(now, |latest| latest.max(now));
+        self.latest = Some(now);
+        now
+    }
+
+    fn id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    fn branch(&mut self) -> Text {
+        format!("{}{:016x}{:08x}", Via::MAGIC_COOKIE, self.random.next_u64(), self.random.next_u32()).into()
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.output.push_back(Output::Event(event));
+    }
+
+    fn act(&mut self, action: Action) {
+        self.output.push_back(Output::Action(action));
+    }
+
+    fn wake(&mut self, now: Instant, wait: Duration, wake: Wake) {
+        if let Some(at) = now.checked_add(wait) {
+            self.wakeups.push(wait, at, wake);
+        }
+    }
+
+    fn tap(&self, now: Instant, direction: Direction, flow: &Flow, bytes: &[u8]) {
+        if let Some(tap) = &self.config.tap {
+            tap.message(now, direction, flow, bytes);
+        }
+    }
+
+    /// Sends one message on a flow that exists.
+    fn transmit(&mut self, now: Instant, flow: Flow, bytes: Bytes) {
+        self.counters.sent += 1;
+        self.tap(now, Direction::Sent, &flow, &bytes);
+        self.flows.touch(now, &flow);
+        self.act(Action::Transmit(Transmit { flow, bytes }));
+    }
+
+    fn handle_datagram(&mut self, now: Instant, flow: Flow, bytes: Bytes) {
+        // Phones keep their NAT open with line ends or NULs.
+        if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+            return;
+        }
+        self.handle_message(now, flow, bytes);
+    }
+
+    /// One message, whole as far as its framing goes.
+    fn handle_message(&mut self, now: Instant, flow: Flow, bytes: Bytes) {
+        self.counters.received += 1;
+        self.tap(now, Direction::Received, &flow, &bytes);
+        let message = match Message::parse(bytes.clone(), &self.config.message_limits) {
+            Ok(message) => message,
+            Err(error) => {
+                self.counters.malformed += 1;
+                tracing::debug!(%flow, %error, "not a SIP message");
+                if let Some(request) = Message::salvage(bytes, &self.config.message_limits) {
+                    self.answer_stateless(now, flow, &request, error.status(), Some(&error));
+                }
+                return;
+            }
+        };
+        if let Err(error) = message.check() {
+            self.counters.malformed += 1;
+            tracing::debug!(%flow, %error, "malformed message");
+            if let Message::Request(request) = &message {
+                self.answer_stateless(now, flow, request, error.status(), Some(&error));
+            }
+            return;
+        }
+        match message {
+            Message::Request(request) => self.handle_request(now, flow, request),
+            Message::Response(response) => self.handle_response(now, flow, response),
+        }
+    }
+
+    /// Answers without a transaction; never an ACK. The To tag is the same for each copy of a request, which is how its
+    /// ACK is known again.
+    fn answer_stateless(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        request: &Request,
+        status: StatusCode,
+        why: Option<&dyn std::error::Error>,
+    ) {
+        if *request.method() == sip_msg::Method::ACK {
+            return;
+        }
+        let mut answer = Response::answer(request, status).to_tag(&self.keys.stateless_tag(request));
+        if let Some(why) = why {
+            answer = answer.reason(&format!("{} ({why})", status.reason()));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            let seconds = u32::try_from(self.config.limits.retry_after.as_secs()).unwrap_or(u32::MAX);
+            answer = answer.header(&RetryAfter::new(seconds));
+        }
+        let mut response = answer.build();
+        let mut reply = flow;
+        if let Some(Ok(mut via)) = request.headers().all::<Via>().next() {
+            let mut stamped = request.clone();
+            crate::transport::stamp(&mut stamped, &mut via, flow.remote);
+            response.headers_mut().replace_front(&via);
+            if flow.transport == Transport::Udp {
+                reply.remote = response_address(&via, flow.transport, flow.remote);
+            }
+        }
+        self.transmit(now, reply, response.to_bytes());
+    }
+
+    /// Forgets times that nobody waits for.
+    fn prune(&mut self) {
+        let (clients, servers, flows) = (&self.clients, &self.servers, &self.flows);
+        let live = clients.len() + servers.len() + flows.len();
+        self.wakeups.prune(live, |wake, at| match wake {
+            Wake::Client(id) => clients.get(id.0).is_some_and(|client| client.ends_at(at)),
+            Wake::Stuck(id) => clients.get(id.0).is_some_and(|client| client.is_stuck_until(at)),
+            Wake::Server(id) => servers.get(id.0).is_some_and(|server| server.ends_at(at)),
+            Wake::Slow(flow) | Wake::Pong(flow) => flows.is_open(&flow),
+        });
+    }
+}

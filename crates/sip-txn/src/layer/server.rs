@@ -1,0 +1,322 @@
+//! The server side of the layer: requests, their transactions and responses.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use sip_msg::{Class, Message, Method, Request, Response, StatusCode, Text, To, Via};
+
+use super::{TransactionLayer, Waiting, Wake};
+use crate::flows::Peer;
+use crate::invite_server::{self, InviteServer};
+use crate::key::TransactionKey;
+use crate::non_invite_server::{self, NonInviteServer};
+use crate::timer::Timers;
+use crate::transport::{response_address, stamp, text};
+use crate::{Action, ConnectId, Ending, Event, Flow, RespondError, ServerId, Transport};
+
+#[derive(Debug)]
+enum Machine {
+    Invite(InviteServer),
+    NonInvite(NonInviteServer),
+}
+
+/// One server transaction and where its responses go.
+#[derive(Debug)]
+pub(super) struct Server {
+    machine: Machine,
+    key: TransactionKey,
+    merge_key: Option<TransactionKey>,
+    /// The connection the request came on; for UDP, where the response goes to.
+    reply: Flow,
+    /// Where to connect to when that connection is gone (RFC 3261 §18.2.2), and the name to find there.
+    sent_by: (std::net::SocketAddr, Text),
+    /// A CANCEL: the application knows nothing of it.
+    silent: bool,
+}
+
+impl Server {
+    pub(super) fn ends_at(&self, at: Instant) -> bool {
+        match &self.machine {
+            Machine::Invite(machine) => machine.ends_at(at),
+            Machine::NonInvite(machine) => machine.ends_at(at),
+        }
+    }
+
+    fn timers(&mut self) -> &mut Timers {
+        match &mut self.machine {
+            Machine::Invite(machine) => machine.timers(),
+            Machine::NonInvite(machine) => machine.timers(),
+        }
+    }
+
+    fn repeated(&mut self, now: Instant) {
+        match &mut self.machine {
+            Machine::Invite(machine) => machine.handle_input(now, invite_server::Input::Repeated),
+            Machine::NonInvite(machine) => machine.handle_input(now, non_invite_server::Input::Repeated),
+        }
+    }
+
+    fn respond(&mut self, now: Instant, class: Class, bytes: Bytes) {
+        match &mut self.machine {
+            Machine::Invite(machine) => {
+                machine.handle_input(now, invite_server::Input::Respond { class, bytes });
+            }
+            Machine::NonInvite(machine) => {
+                machine.handle_input(now, non_invite_server::Input::Respond { class, bytes });
+            }
+        }
+    }
+}
+
+enum Step {
+    Send(Bytes),
+    Ack(Request),
+    Ended(Ending),
+}
+
+impl TransactionLayer {
+    /// Answers a request. A 2xx to an INVITE may be sent again, until its ACK has come; nothing else may.
+    ///
+    /// # Errors
+    /// [`RespondError`]: the transaction has ended or was answered, or [RFC 4320 §4] forbids this response.
+    ///
+    /// [RFC 4320 §4]: https://www.rfc-editor.org/rfc/rfc4320#section-4
+    pub fn respond(&mut self, now: Instant, server: ServerId, response: Response) -> Result<(), RespondError> {
+        let now = self.clamp(now);
+        let transaction = self.servers.get_mut(server.0).ok_or(RespondError::Ended)?;
+        let (status, class) = (response.status(), response.class());
+        let open = match &transaction.machine {
+            Machine::Invite(machine) => machine.takes(class),
+            Machine::NonInvite(_) if status == StatusCode::REQUEST_TIMEOUT => return Err(RespondError::Forbidden),
+            Machine::NonInvite(_) if class == Class::Provisional && status != StatusCode::TRYING => {
+                return Err(RespondError::Forbidden);
+            }
+            Machine::NonInvite(machine) => machine.is_open(),
+        };
+        if !open {
+            return Err(RespondError::AlreadyAnswered);
+        }
+        transaction.respond(now, class, response.to_bytes());
+        self.drain_server(now, server, false);
+        self.prune();
+        Ok(())
+    }
+
+    pub(super) fn handle_request(&mut self, now: Instant, flow: Flow, mut request: Request) {
+        let Some(Ok(mut via)) = request.headers().all::<Via>().next() else { return };
+        let key = self.keys.server(&request, &via, request.method());
+        let known = self.server_keys.get(&key).copied();
+        let method = request.method().clone();
+        if method == Method::ACK {
+            return self.handle_ack(now, flow, request, via, known);
+        }
+        if let Some(known) = known {
+            self.counters.absorbed += 1;
+            if let Some(server) = self.servers.get_mut(known.0) {
+                server.repeated(now);
+            }
+            return self.drain_server(now, known, true);
+        }
+        if method == Method::CANCEL {
+            return self.handle_cancel(now, flow, request, via, key);
+        }
+        if self.config.admission.as_ref().is_some_and(|admission| !admission.admit(now, &flow)) {
+            self.counters.not_admitted += 1;
+            if flow.transport.is_reliable() {
+                self.answer_stateless(now, flow, &request, StatusCode::SERVICE_UNAVAILABLE, None);
+            }
+            return;
+        }
+        if self.servers.len() >= self.config.limits.servers {
+            self.counters.overloaded += 1;
+            return self.answer_stateless(now, flow, &request, StatusCode::SERVICE_UNAVAILABLE, None);
+        }
+        let merge_key = if self.config.refuse_merged { self.keys.merge(&request) } else { None };
+        if merge_key.is_some_and(|key| self.merge_keys.contains_key(&key)) {
+            self.counters.merged += 1;
+            return self.answer_stateless(now, flow, &request, StatusCode::LOOP_DETECTED, None);
+        }
+        stamp(&mut request, &mut via, flow.remote);
+        let Some(server) = self.add_server(now, flow, request.clone(), &via, key, merge_key) else { return };
+        self.tell(Event::Request { server, flow, request });
+        self.drain_server(now, server, false);
+    }
+
+    fn add_server(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        request: Request,
+        via: &Via,
+        key: TransactionKey,
+        merge_key: Option<TransactionKey>,
+    ) -> Option<ServerId> {
+        let (timing, reliable) = (self.config.timing, flow.transport.is_reliable());
+        let address = response_address(via, flow.transport, flow.remote);
+        let mut reply = flow;
+        if flow.transport == Transport::Udp {
+            reply.remote = address;
+        }
+        let silent = *request.method() == Method::CANCEL;
+        let machine = if *request.method() == Method::INVITE {
+            Machine::Invite(InviteServer::new(now, request, timing, reliable))
+        } else {
+            Machine::NonInvite(NonInviteServer::new(now, request, timing, reliable))
+        };
+        let sent_by = (address, text(&via.sent_by.host));
+        let server = ServerId(self.servers.insert(Server { machine, key, merge_key, reply, sent_by, silent })?);
+        self.server_keys.insert(key, server);
+        if let Some(merge_key) = merge_key {
+            self.merge_keys.insert(merge_key, server);
+        }
+        Some(server)
+    }
+
+    fn handle_ack(&mut self, now: Instant, flow: Flow, mut ack: Request, mut via: Via, known: Option<ServerId>) {
+        let tag = ack.headers().get::<To>().ok().flatten().and_then(|to| to.tag().cloned());
+        let machine = known.and_then(|id| self.servers.get_mut(id.0)).map(|server| &mut server.machine);
+        match (machine, known) {
+            (Some(Machine::Invite(machine)), Some(known)) => {
+                stamp(&mut ack, &mut via, flow.remote);
+                machine.handle_input(now, invite_server::Input::Ack(ack));
+                self.drain_server(now, known, false);
+            }
+            _ if tag.is_some_and(|tag| tag == self.keys.stateless_tag(&ack)) => self.counters.absorbed_acks += 1,
+            _ => {
+                stamp(&mut ack, &mut via, flow.remote);
+                self.tell(Event::Ack { flow, request: ack });
+            }
+        }
+    }
+
+    /// The CANCEL has a transaction of its own, and the layer answers it; the INVITE is answered by the application.
+    fn handle_cancel(&mut self, now: Instant, flow: Flow, mut cancel: Request, mut via: Via, key: TransactionKey) {
+        let invite = self.keys.server(&cancel, &via, &Method::INVITE);
+        let invite = self.server_keys.get(&invite).copied();
+        stamp(&mut cancel, &mut via, flow.remote);
+        let status =
+            if invite.is_some() { StatusCode::OK } else { StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST };
+        if self.servers.len() >= self.config.limits.servers {
+            self.counters.overloaded += 1;
+            self.answer_stateless(now, flow, &cancel, status, None);
+        } else {
+            let tag = invite
+                .and_then(|invite| self.to_tag(invite))
+                .unwrap_or_else(|| self.keys.stateless_tag(&cancel).into());
+            let answer = Response::answer(&cancel, status).to_tag(&tag).build();
+            if let Some(server) = self.add_server(now, flow, cancel, &via, key, None) {
+                if let Some(transaction) = self.servers.get_mut(server.0) {
+                    transaction.respond(now, answer.class(), answer.to_bytes());
+                }
+                self.drain_server(now, server, false);
+            }
+        }
+        if let Some(invite) = invite
+            && let Some(Server { machine: Machine::Invite(machine), .. }) = self.servers.get(invite.0)
+            && machine.is_proceeding()
+        {
+            self.tell(Event::Cancelled { invite });
+        }
+    }
+
+    /// The To tag of the last response to an INVITE: its CANCEL is answered with the same (RFC 3261 §9.2).
+    fn to_tag(&self, invite: ServerId) -> Option<Text> {
+        let Machine::Invite(machine) = &self.servers.get(invite.0)?.machine else { return None };
+        let message = Message::parse(machine.last_response()?.clone(), &self.config.message_limits).ok()?;
+        message.headers().get::<To>().ok()??.tag().cloned()
+    }
+
+    pub(super) fn server_timeout(&mut self, now: Instant, server: ServerId) {
+        match self.servers.get_mut(server.0).map(|server| &mut server.machine) {
+            Some(Machine::Invite(machine)) => machine.handle_timeout(now),
+            Some(Machine::NonInvite(machine)) => machine.handle_timeout(now),
+            None => return,
+        }
+        self.drain_server(now, server, true);
+    }
+
+    /// Does what a transaction asks for; `again`: what it sends was sent before.
+    fn drain_server(&mut self, now: Instant, id: ServerId, again: bool) {
+        while let Some(server) = self.servers.get_mut(id.0) {
+            let (silent, flow) = (server.silent, server.reply);
+            match step(&mut server.machine) {
+                Some(Step::Send(bytes)) => {
+                    self.counters.retransmitted += u64::from(again);
+                    self.send_response(now, id, bytes);
+                }
+                Some(Step::Ack(request)) => self.tell(Event::Ack { flow, request }),
+                Some(Step::Ended(ending)) => {
+                    self.remove_server(id);
+                    if !silent {
+                        self.tell(Event::ServerEnded { server: id, ending });
+                    }
+                }
+                None => break,
+            }
+        }
+        while let Some(server) = self.servers.get_mut(id.0) {
+            let Some((wait, at)) = server.timers().poll_started() else { break };
+            self.wakeups.push(wait, at, Wake::Server(id));
+        }
+    }
+
+    fn remove_server(&mut self, id: ServerId) {
+        if let Some(server) = self.servers.remove(id.0) {
+            self.server_keys.remove(&server.key);
+            if let Some(key) = server.merge_key {
+                self.merge_keys.remove(&key);
+            }
+        }
+    }
+
+    /// RFC 3261 §18.2.2: on the connection of the request; when that is gone, on a new one to where Via says.
+    fn send_response(&mut self, now: Instant, id: ServerId, bytes: Bytes) {
+        let Some(server) = self.servers.get(id.0) else { return };
+        let flow = server.reply;
+        if !flow.transport.is_reliable() || self.flows.is_open(&flow) {
+            return self.transmit(now, flow, bytes);
+        }
+        let (address, name) = server.sent_by.clone();
+        let peer = Peer::new(flow.transport, address, &name);
+        if let Some(open) = self.flows.to(&peer) {
+            return self.transmit(now, open, bytes);
+        }
+        let who = Waiting::Response(id, bytes);
+        let Err(who) = self.flows.join(&peer, who, self.config.limits.waiting) else { return };
+        if self.flows.len() >= self.config.limits.connections {
+            return self.lose_response(id, &Text::from_static("too many connections"));
+        }
+        let connect = ConnectId(self.id());
+        self.flows.start_opening(connect, peer, who);
+        let server_name = flow.transport.is_secure().then_some(name);
+        self.act(Action::Connect { connect, transport: flow.transport, remote: address, server_name });
+    }
+
+    /// Responses leave on another connection from now on.
+    pub(super) fn move_server(&mut self, server: ServerId, flow: Flow) {
+        if let Some(server) = self.servers.get_mut(server.0) {
+            server.reply = flow;
+        }
+    }
+
+    pub(super) fn lose_response(&mut self, server: ServerId, why: &Text) {
+        if self.servers.get(server.0).is_some_and(|server| !server.silent) {
+            self.tell(Event::ResponseLost { server, why: why.clone() });
+        }
+    }
+}
+
+fn step(machine: &mut Machine) -> Option<Step> {
+    Some(match machine {
+        Machine::Invite(machine) => match machine.poll_output()? {
+            invite_server::Output::Send(bytes) => Step::Send(bytes),
+            invite_server::Output::Deliver(request) => Step::Ack(request),
+            invite_server::Output::Ended { acknowledged: true } => Step::Ended(Ending::Normal),
+            invite_server::Output::Ended { acknowledged: false } => Step::Ended(Ending::TimedOut),
+        },
+        Machine::NonInvite(machine) => match machine.poll_output()? {
+            non_invite_server::Output::Send(bytes) => Step::Send(bytes),
+            non_invite_server::Output::Ended => Step::Ended(Ending::Normal),
+        },
+    })
+}
