@@ -43,9 +43,8 @@ impl Call {
         };
         let [alice, bob] = addresses;
         let mut sides = [side(1, bob, 2), side(2, alice, 1)];
-        if let [_, bob] = &mut sides {
-            bob.set_source(Source::Echo);
-        }
+        let [_, callee] = &mut sides;
+        callee.set_source(Source::Echo);
         let mut call = Self { clock, sides, addresses, packet: Vec::new() };
         // Ten seconds, so that all buffers have grown and RTCP has flowed.
         for _ in 0..500 {

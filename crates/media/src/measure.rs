@@ -17,8 +17,8 @@ const SLACK: usize = 160;
 const WIDEST_SLACK: usize = 960;
 /// The likeness of a block that has been found.
 const FOUND: f64 = 0.7;
-/// Samples by which two recordings are aligned: a quarter of a second.
-const TEMPLATE: usize = 2_000;
+/// Samples by which two recordings are aligned: 150 ms.
+const TEMPLATE: usize = 1_200;
 /// The mean square below which a block counts as silent.
 const SILENCE: f64 = 1_000.0;
 /// The latest start of the heard audio that is looked for: 20 s.

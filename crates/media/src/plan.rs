@@ -12,6 +12,8 @@ use crate::{Agreement, CodecId, FRAME_DURATION, SrtpKeys};
 
 /// The most audio in a packet we send.
 const LONGEST_PTIME: Duration = Duration::from_millis(60);
+/// The most audio in a packet we receive, told to the peer: a jitter buffer must have room for it.
+pub(crate) const LONGEST_RECEIVED: Duration = Duration::from_millis(80);
 /// Octets enough for key and salt of every profile.
 const KEY_MATERIAL: usize = 64;
 
@@ -157,6 +159,7 @@ impl Plan {
             .codecs(capabilities.codecs.iter().map(|codec| codec.describe()))
             .telephone_event(capabilities.telephone_event)
             .ptime_ms(ptime)
+            .maxptime_ms(u16::try_from(LONGEST_RECEIVED.as_millis()).ok())
             .rtcp_mux(capabilities.rtcp_mux);
         let stream = match capabilities.srtp {
             SrtpPolicy::Off => stream,

@@ -23,8 +23,9 @@ pub enum Latching {
     ///
     /// While waiting, these are believed: the signalled address; any address whose packets carry a good SRTP tag; and,
     /// half a second later, an address that shows that a NAT lies between (the signalled one is private and this one is
-    /// not of that network, or only the port differs on a public address), after five packets. The last is given up for
-    /// the signalled address as soon as that speaks. Everything else is counted and dropped, and nothing is sent to it.
+    /// not of that network, or only the port differs on a public address), after five packets. The signalled address
+    /// takes the call back from the other two as soon as it speaks, and a good SRTP tag from elsewhere is followed.
+    /// Everything else is counted and dropped, and nothing is sent to it.
     #[default]
     LatchOnce,
 }
@@ -36,7 +37,9 @@ pub(crate) enum Verdict {
     Accept,
     /// It is the peer's, who is now known to be at this address.
     Latched,
-    /// It is not, or not yet: drop it.
+    /// It may be the peer's, and has to prove it with more packets: drop it.
+    Probation,
+    /// It is a stranger's: drop it.
     Refuse,
 }
 
@@ -52,9 +55,9 @@ pub(crate) struct Latch {
 enum State {
     /// Nobody has spoken yet.
     Waiting { since: Option<Instant>, candidate: Option<(SocketAddr, u32)> },
-    /// Verified: the signalled address or an authentic sender.
+    /// The signalled address speaks.
     Locked(SocketAddr),
-    /// Behind a NAT, as it seems; the signalled address still comes first.
+    /// Authentic, or behind a NAT as it seems; the signalled address still comes first.
     Supposed(SocketAddr),
 }
 
@@ -71,6 +74,11 @@ impl Latch {
             self.signalled = address;
             self.state = WAITING;
         }
+    }
+
+    /// Waits anew, as when nothing came for so long that the peer may have moved.
+    pub(crate) fn wait(&mut self) {
+        self.state = WAITING;
     }
 
     /// Where to send: the peer's address as far as it is known.
@@ -107,8 +115,12 @@ impl Latch {
         match &mut self.state {
             State::Locked(address) | State::Supposed(address) if *address == source => Verdict::Accept,
             State::Locked(_) => Verdict::Refuse,
-            _ if signalled || authentic => {
+            _ if signalled => {
                 self.state = State::Locked(source);
+                Verdict::Latched
+            }
+            _ if authentic => {
+                self.state = State::Supposed(source);
                 Verdict::Latched
             }
             State::Supposed(_) => Verdict::Refuse,
@@ -121,7 +133,7 @@ impl Latch {
                     candidate.filter(|(address, _)| *address == source).map_or(1, |(_, count)| count + 1);
                 *candidate = Some((source, count));
                 if count < PROBATION || waited < PATIENCE {
-                    return Verdict::Refuse;
+                    return Verdict::Probation;
                 }
                 self.state = State::Supposed(source);
                 Verdict::Latched
@@ -237,7 +249,11 @@ mod tests {
             ("192.168.1.5:4000", "10.9.9.9:4000"),
         ] {
             let (mut latch, mut clock) = (waiting_for(signalled), Clock::new());
-            assert_eq!(latch.judge(clock.now(), address(seen), false), Verdict::Refuse, "the first packet");
+            assert_eq!(
+                latch.judge(clock.now(), address(seen), false),
+                Verdict::Probation,
+                "the first packet"
+            );
             assert_eq!(latch.destination(), Some(address(signalled)));
             assert_eq!(spray(&mut latch, &mut clock, seen), Verdict::Accept, "{seen}");
             assert_eq!(latch.destination(), Some(address(seen)));
@@ -259,6 +275,18 @@ mod tests {
         let (mut latch, clock) = (waiting_for(PEER), Clock::new());
         assert_eq!(latch.judge(clock.now(), address(STRANGER), true), Verdict::Latched);
         assert_eq!(latch.destination(), Some(address(STRANGER)));
+    }
+
+    #[test]
+    fn a_straggler_from_the_old_address_does_not_keep_the_call_there() {
+        let (mut latch, clock) = (waiting_for(PEER), Clock::new());
+        latch.judge(clock.now(), address(PEER), true);
+        let moved = address("192.0.2.11:5000");
+        latch.signal(Some(moved));
+        assert_eq!(latch.judge(clock.now(), address(PEER), true), Verdict::Latched);
+        assert_eq!(latch.judge(clock.now(), moved, true), Verdict::Latched);
+        assert_eq!(latch.judge(clock.now(), address(PEER), true), Verdict::Refuse);
+        assert_eq!(latch.destination(), Some(moved));
     }
 
     #[test]

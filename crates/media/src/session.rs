@@ -20,7 +20,7 @@ use crate::port::{Latch, Verdict};
 use crate::random::Random;
 use crate::source::{Ended, Player};
 use crate::{Agreement, FRAME_DURATION, FRAME_SAMPLES, Frame, Latching, PlaybackId, Source, Statistics};
-use incoming::Incoming;
+use incoming::{Incoming, Taken};
 use outbox::Outbox;
 use outgoing::Outgoing;
 use protection::Protection;
@@ -28,6 +28,8 @@ use reports::Reports;
 
 /// The least time between two reports of a competing source.
 const COMPETING_INTERVAL: Duration = Duration::from_secs(5);
+/// Frames of the peer's that are thrown away at most when the driver slept: one second.
+const MOST_SKIPPED: u32 = 50;
 /// The largest datagram that is looked at.
 const DATAGRAM_LIMIT: usize = 2_048;
 
@@ -293,6 +295,7 @@ impl Session {
         if sends || receives {
             if self.pacer.next().is_none() {
                 self.pacer.start(now);
+                self.outgoing.resume(now);
             }
         } else {
             self.pacer.stop();
@@ -459,15 +462,20 @@ impl Session {
         };
         match self.rtp_latch.judge(now, source, authentic) {
             Verdict::Refuse => return self.refuse(now, source),
+            Verdict::Probation => return,
             Verdict::Latched => self.outbox.event(Event::Latched { address: source }),
             Verdict::Accept => {}
         }
         let receives = agreement.direction.receives();
-        if self.incoming.take(now, &packet, receives) {
-            self.last_media = now;
-            if std::mem::take(&mut self.timed_out) {
-                self.outbox.event(Event::MediaResumed);
+        match self.incoming.take(now, &packet, receives) {
+            Taken::Played => {
+                self.last_media = now;
+                if std::mem::take(&mut self.timed_out) {
+                    self.outbox.event(Event::MediaResumed);
+                }
             }
+            Taken::Stray => {}
+            Taken::TooLong => self.malformed += 1,
         }
         self.tell_digits(now);
     }
@@ -494,10 +502,15 @@ impl Session {
             return;
         };
         // RTCP must not decide where audio goes: on a shared port it is judged like RTP, and latches nothing.
-        let believed =
-            if shared { latch.is(source) } else { latch.judge(now, source, authentic) != Verdict::Refuse };
-        if !believed {
-            return self.refuse(now, source);
+        let verdict = match shared {
+            true if latch.is(source) => Verdict::Accept,
+            true => Verdict::Probation,
+            false => latch.judge(now, source, authentic),
+        };
+        match verdict {
+            Verdict::Accept | Verdict::Latched => {}
+            Verdict::Probation => return,
+            Verdict::Refuse => return self.refuse(now, source),
         }
         self.reports.take(now, &compound, self.outgoing.ssrc, &mut self.incoming);
     }
@@ -516,7 +529,7 @@ impl Session {
     /// One turn of the media clock: a frame in, a frame out.
     fn tick(&mut self, now: Instant, skipped: u32) {
         let mut heard = [0; FRAME_SAMPLES];
-        for _ in 0..=skipped {
+        for _ in 0..=skipped.min(MOST_SKIPPED) {
             self.incoming.play_out(now, &mut heard);
         }
         if self.deliver_frames {
@@ -593,6 +606,8 @@ impl Session {
         let silent = now.saturating_duration_since(self.last_media);
         if expected && !self.timed_out && silent >= self.config.media_timeout {
             self.timed_out = true;
+            self.rtp_latch.wait();
+            self.rtcp_latch.wait();
             self.outbox.event(Event::MediaTimeout);
         }
     }

@@ -252,16 +252,22 @@ mod tests {
         directory.join(name)
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "less precision will do")]
+    fn half_scale(phase: f64) -> f32 {
+        (phase.sin() * 16_384.0) as f32
+    }
+
     fn write_tone(path: &Path, spec: WavSpec, hz: f64) {
         let mut writer = hound::WavWriter::create(path, spec).unwrap();
         for frame in 0..spec.sample_rate {
             let phase = std::f64::consts::TAU * hz * f64::from(frame) / f64::from(spec.sample_rate);
             for _ in 0..spec.channels {
                 match spec.sample_format {
-                    SampleFormat::Float => writer.write_sample((phase.sin() * 0.5) as f32).unwrap(),
+                    SampleFormat::Float => writer.write_sample(half_scale(phase) / 32_768.0).unwrap(),
                     SampleFormat::Int => {
-                        let full_scale = (1_u64 << (spec.bits_per_sample - 1)) as f64;
-                        writer.write_sample((phase.sin() * 0.5 * full_scale) as i32).unwrap();
+                        let sample = i64::from(to_i16(half_scale(phase) / 32_768.0)) << 16;
+                        let sample = sample >> (32 - spec.bits_per_sample);
+                        writer.write_sample(i32::try_from(sample).unwrap()).unwrap();
                     }
                 }
             }

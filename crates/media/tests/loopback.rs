@@ -1,4 +1,5 @@
 //! The driver on real sockets: wiring only.
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test may panic, and spawn")]
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -36,9 +37,9 @@ fn scratch(name: &str) -> PathBuf {
 
 async fn next_digit(events: &mut MediaEvents) -> char {
     loop {
-        match timeout(Duration::from_secs(5), events.next()).await.unwrap().unwrap() {
-            Event::Digit { digit, .. } => return digit,
-            _ => continue,
+        let event = timeout(Duration::from_secs(5), events.next()).await.unwrap().unwrap();
+        if let Event::Digit { digit, .. } = event {
+            return digit;
         }
     }
 }

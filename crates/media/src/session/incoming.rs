@@ -15,8 +15,10 @@ use crate::{Agreement, CodecId, FRAME_SAMPLES, Frame, Statistics};
 
 /// Packets that may wait in the jitter buffer.
 const SLOTS: usize = 32;
-/// The longest payload: 80 ms of G.711.
+/// The longest payload: G.711 for as long as [`LONGEST_RECEIVED`](crate::plan::LONGEST_RECEIVED).
 const LONGEST_PAYLOAD: usize = 640;
+/// Decoders that are kept, those of an agreement before included.
+const MOST_DECODERS: usize = 8;
 /// The most samples that are concealed or silenced at a time: 120 ms.
 const LONGEST_GAP: u32 = 960;
 
@@ -37,6 +39,17 @@ pub(super) struct Incoming {
     /// Decoded and not yet played.
     samples: Vec<i16>,
     concealed: u64,
+}
+
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Taken {
+    /// It belongs to the stream; it waits to be played, where it is to be.
+    Played,
+    /// It belongs to no stream that is believed yet.
+    Stray,
+    /// It is longer than we said we take.
+    TooLong,
 }
 
 #[derive(Debug)]
@@ -63,7 +76,10 @@ impl Incoming {
         }
     }
 
-    /// Takes the codecs we said we would understand; one that stays keeps its state.
+    /// Takes the codecs we said we would understand; one that stays keeps its state, and one that goes is understood
+    /// for as long as its number is free, since its packets may still be under way ([RFC 3264 §8.3.2]).
+    ///
+    /// [RFC 3264 §8.3.2]: https://www.rfc-editor.org/rfc/rfc3264#section-8.3.2
     pub(super) fn configure(&mut self, agreement: &Agreement) {
         let mut old = std::mem::take(&mut self.codecs);
         for agreed in &agreement.codecs {
@@ -72,6 +88,9 @@ impl Incoming {
             self.codecs.push(Decoder { id: agreed.id, payload_type: agreed.payload_types.receive, codec });
         }
         self.event = agreement.telephone_event;
+        old.retain(|decoder| !self.understands(decoder.payload_type));
+        self.codecs.append(&mut old);
+        self.codecs.truncate(MOST_DECODERS);
     }
 
     /// Forgets what waits to be played: nothing is to be heard now.
@@ -83,29 +102,31 @@ impl Incoming {
 
     /// Whether a packet's payload type is one we agreed to.
     pub(super) fn knows<T: AsRef<[u8]>>(&self, packet: &Packet<T>) -> bool {
-        let payload_type = packet.payload_type();
-        self.is_event(payload_type) || self.codecs.iter().any(|decoder| decoder.payload_type == payload_type)
+        self.understands(packet.payload_type())
     }
 
-    /// Takes in a packet of the peer's; false when it is not (yet) believed.
-    pub(super) fn take<T: AsRef<[u8]>>(&mut self, now: Instant, packet: &Packet<T>, receives: bool) -> bool {
+    /// Takes in a packet of the peer's.
+    pub(super) fn take<T: AsRef<[u8]>>(&mut self, now: Instant, packet: &Packet<T>, receives: bool) -> Taken {
         if !self.follow(now, packet) {
-            return false;
+            return Taken::Stray;
         }
         self.received += 1;
         if !receives {
-            return true;
+            return Taken::Played;
         }
         let (sequence_number, timestamp) = (packet.sequence_number(), packet.timestamp());
         let payload_type = packet.payload_type();
         if self.is_event(payload_type) {
             self.digits.handle_packet(now, timestamp, packet.payload());
             self.jitter.insert_placeholder(sequence_number, timestamp);
-            return true;
+            return Taken::Played;
         }
         let (marker, payload) = (packet.marker(), packet.payload());
         let arrived = Arrived { sequence_number, timestamp, payload_type, marker, payload };
-        self.jitter.insert(now, arrived) != Insert::TooLong
+        match self.jitter.insert(now, arrived) {
+            Insert::Queued | Insert::Late | Insert::Duplicate => Taken::Played,
+            Insert::TooLong => Taken::TooLong,
+        }
     }
 
     /// Writes the next 20 ms of what the peer says.
@@ -171,6 +192,10 @@ impl Incoming {
         if let Some(source) = self.stream.as_mut().filter(|source| source.ssrc() == ssrc) {
             source.handle_sender_report(now, info);
         }
+    }
+
+    fn understands(&self, payload_type: u8) -> bool {
+        self.is_event(payload_type) || self.codecs.iter().any(|decoder| decoder.payload_type == payload_type)
     }
 
     fn is_event(&self, payload_type: u8) -> bool {

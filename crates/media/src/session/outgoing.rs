@@ -15,8 +15,6 @@ use crate::{Agreement, CodecId, FRAME_DURATION, Frame};
 const FRAME_TICKS: u32 = 160;
 /// The most frames a packet carries: 60 ms.
 const MOST_FRAMES: u32 = 3;
-/// A turn that comes later than this many frames after the one before shows that the clock was stopped between.
-const STANDSTILL_FRAMES: u128 = 4;
 /// Room for the RTP header without CSRCs and extension.
 const HEADER: usize = 12;
 
@@ -77,15 +75,19 @@ impl Outgoing {
         self.timestamp.minus(FRAME_TICKS).after(since, ClockRate::HZ_8000)
     }
 
-    /// Moves on to the turn at `now`, before which `skipped` were given up: the timestamp goes on with real time, also
-    /// while the clock stood still on hold.
+    /// Moves on to the turn at `now`, before which `skipped` were given up.
     pub(super) fn catch_up(&mut self, now: Instant, skipped: u32) {
-        let since = now.saturating_duration_since(self.last_tick).as_millis() / FRAME_DURATION.as_millis();
         self.last_tick = now;
-        let stood = if since > STANDSTILL_FRAMES { u32::try_from(since).unwrap_or(u32::MAX) - 1 } else { 0 };
-        if skipped > 0 || stood > 0 {
-            self.skip(skipped.max(stood));
+        if skipped > 0 {
+            self.skip(skipped);
         }
+    }
+
+    /// The clock runs again after a standstill, which counts in the timestamp.
+    pub(super) fn resume(&mut self, now: Instant) {
+        let stood = now.saturating_duration_since(self.last_tick).as_millis() / FRAME_DURATION.as_millis();
+        self.skip(u32::try_from(stood).unwrap_or(u32::MAX).saturating_sub(1));
+        self.last_tick = now;
     }
 
     /// Takes codec and packet time; a packet that was begun is given up.
@@ -96,6 +98,10 @@ impl Outgoing {
             self.break_off();
         }
         self.payload_type = codec.map_or(0, |codec| codec.payload_types.send);
+        if agreement.telephone_event.is_none() {
+            // Digits that wait can no longer be sent.
+            self.digits = telephone_event::Sender::new(SenderConfig::default());
+        }
         let frames = agreement.ptime.as_millis() / FRAME_DURATION.as_millis();
         self.frames_per_packet = u32::try_from(frames).unwrap_or(1).clamp(1, MOST_FRAMES);
     }
