@@ -256,10 +256,33 @@ impl Agent {
         self.calls.get(&id)?.dialog()
     }
 
+    /// The Call-ID of a call, from its first message on.
+    #[must_use]
+    pub fn call_id(&self, id: DialogId) -> Option<Text> {
+        self.calls.get(&id)?.call_id()
+    }
+
     /// The direction agreed in a call that stands, as we see it.
     #[must_use]
     pub fn direction(&self, id: DialogId) -> Option<Direction> {
         self.calls.get(&id)?.direction()
+    }
+
+    /// Hangs up every call and takes every registration back; [`has_left`](Self::has_left) says when that is done.
+    pub fn leave(&mut self, now: Instant) {
+        for id in self.calls.keys().copied().collect::<Vec<_>>() {
+            // One that is over already has nothing to hang up.
+            let _ = self.hang_up(now, id);
+        }
+        for id in self.registrations.keys().copied().collect::<Vec<_>>() {
+            let _ = self.unregister(now, id);
+        }
+    }
+
+    /// Whether every call has ended and no registration is left. Transactions may still absorb retransmissions.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        self.registrations.is_empty() && self.calls.values().all(InviteUsage::has_ended)
     }
 
     /// Whether no call, registration or request is left, nor anything that one leaves behind.
@@ -674,6 +697,7 @@ mod tests {
         lab.receive(request);
         lab.event();
         lab.advance(ANSWER_WITHIN);
+        lab.sent_response(StatusCode::TRYING);
         lab.sent_response(StatusCode::TEMPORARILY_UNAVAILABLE);
         lab.ends_idle();
     }

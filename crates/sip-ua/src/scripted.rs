@@ -18,6 +18,7 @@ pub(crate) struct Scripted {
     pub(crate) agent: Agent,
     pub(crate) now: Instant,
     flow: Flow,
+    connected: bool,
     sent: VecDeque<Message>,
     events: VecDeque<Event>,
     branches: u32,
@@ -38,6 +39,7 @@ impl Scripted {
             agent: Agent::new(config.user_agent("test")),
             now: testkit::Clock::new().now(),
             flow: Flow::new(transport, local, "192.0.2.2:5060".parse().unwrap()),
+            connected: false,
             sent: VecDeque::new(),
             events: VecDeque::new(),
             branches: 0,
@@ -55,6 +57,7 @@ impl Scripted {
                     self.sent.push_back(message);
                 }
                 Output::Action(sip_txn::Action::Connect { connect, .. }) => {
+                    self.connected = true;
                     self.agent.handle_input(self.now, Input::Connected { connect, flow: self.flow });
                 }
                 Output::Action(_) => {}
@@ -66,9 +69,13 @@ impl Scripted {
     /// The peer sends this.
     pub(crate) fn receive(&mut self, message: impl Into<Message>) {
         let bytes = message.into().to_bytes();
-        let input = match self.flow.transport {
-            Transport::Udp => Input::Datagram { flow: self.flow, bytes },
-            _ => Input::Stream { flow: self.flow, bytes },
+        let input = if self.flow.transport == Transport::Udp {
+            Input::Datagram { flow: self.flow, bytes }
+        } else {
+            if !std::mem::replace(&mut self.connected, true) {
+                self.agent.handle_input(self.now, Input::Accepted { flow: self.flow });
+            }
+            Input::Stream { flow: self.flow, bytes }
         };
         self.agent.handle_input(self.now, input);
         self.collect();
@@ -224,7 +231,8 @@ pub(crate) fn invite() -> Invite {
 /// The peer's response to a request.
 pub(crate) fn answer(request: &Request, status: u16, to_tag: &str) -> Response {
     let contact = sip_msg::Contact::new("sip:bob@192.0.2.2:5060".parse::<sip_msg::Uri>().unwrap());
-    Response::answer(request, StatusCode::new(status).unwrap()).to_tag(to_tag).header(&contact).build()
+    let response = Response::answer(request, StatusCode::new(status).unwrap()).header(&contact);
+    if to_tag.is_empty() { response.build() } else { response.to_tag(to_tag).build() }
 }
 
 pub(crate) fn number(request: &Request) -> u32 {

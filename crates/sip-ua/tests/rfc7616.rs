@@ -5,7 +5,8 @@ use testkit::vectors;
 
 /// The response that we compute for one line of a table; `None` if we do not know its algorithm.
 fn respond(columns: &[&str]) -> Option<String> {
-    let [_, algorithm, username, realm, password, method, uri, nonce, nc, cnonce, qop, body, ..] = columns else {
+    let [_, algorithm, username, realm, password, method, uri, nonce, nc, cnonce, qop, body, ..] = columns
+    else {
         panic!("a line has thirteen columns: {columns:?}");
     };
     let nc = u32::from_str_radix(nc, 16).unwrap_or(1);
@@ -17,7 +18,17 @@ fn respond(columns: &[&str]) -> Option<String> {
         other => panic!("qop {other}"),
     };
     let algorithm = Algorithm::parse(algorithm)?;
-    let inputs = Inputs { algorithm, username, realm, password, method, uri, nonce, protection, session_cnonce: cnonce };
+    let inputs = Inputs {
+        algorithm,
+        username,
+        realm,
+        password,
+        method,
+        uri,
+        nonce,
+        protection,
+        session_cnonce: cnonce,
+    };
     Some(inputs.response())
 }
 

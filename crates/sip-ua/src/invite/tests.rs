@@ -422,17 +422,10 @@ fn a_cancelled_call_is_answered_487() {
     let (id, request) = lab.called();
     lab.agent.ring(lab.now, id, StatusCode::RINGING, None).unwrap();
     let ringing = lab.sent_response(StatusCode::RINGING);
-    let mut cancel = request.clone();
-    cancel = {
-        let text = String::from_utf8(cancel.to_bytes().to_vec()).unwrap().replace("INVITE", "CANCEL");
-        let head = text.split("Content-Type").next().unwrap().to_owned();
-        let message = format!("{head}Content-Length: 0\r\n\r\n");
-        Message::parse(message.into_bytes(), &sip_msg::Limits::default())
-            .unwrap()
-            .as_request()
-            .unwrap()
-            .clone()
-    };
+    let text = String::from_utf8(request.to_bytes().to_vec()).unwrap().replace("INVITE", "CANCEL");
+    let (head, _) = text.split_once("Content-Length").unwrap();
+    let cancel = format!("{head}Content-Length: 0\r\n\r\n").into_bytes();
+    let cancel = Message::parse(cancel, &sip_msg::Limits::default()).unwrap();
     lab.receive(cancel);
     let (mut ok, mut terminated) = (None, None);
     while let Some(message) = lab.poll_sent() {
@@ -448,10 +441,7 @@ fn a_cancelled_call_is_answered_487() {
     assert_eq!(tag(&terminated.unwrap()), tag(&ringing));
     let (by, status, _) = ended(&mut lab);
     assert_eq!((by, status), (Side::Remote, Some(StatusCode::REQUEST_TERMINATED)));
-    assert_eq!(
-        lab.agent.accept(lab.now, id, boxed(&Plan::default())).unwrap_err(),
-        CommandError::WrongState { command: "accept", state: "over" }
-    );
+    assert_eq!(lab.agent.accept(lab.now, id, boxed(&Plan::default())), Err(CommandError::Unknown));
 }
 
 // rfc: 3261 §13.3.1.1 — a provisional response is repeated each minute
@@ -638,6 +628,7 @@ fn glare_is_answered_491_and_tried_again_in_time() {
     lab.skip_sent_responses();
     let again = lab.sent_request(&Method::INVITE);
     assert_eq!(number(&again), number(&held) + 1);
+    lab.skip_sent();
     lab.answer_with(&again, 200, "peer", Direction::RecvOnly);
     lab.sent_request(&Method::ACK);
     assert!(matches!(lab.event(), Some(Event::MediaChanged { by: Side::Local, .. })));
@@ -662,6 +653,7 @@ fn a_callee_waits_at_most_two_seconds_after_glare_and_gives_up_after_four_rounds
         lab.advance(Duration::from_millis(2010));
         if round < 3 {
             held = lab.sent_request(&Method::INVITE);
+            lab.skip_sent();
         }
     }
     lab.sent_nothing();

@@ -1,0 +1,221 @@
+//! An agent as a node of a simulated network, with what its user sees of its calls.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Instant;
+
+use sdp::{Direction, SessionDescription};
+use sip_msg::{CSeq, Limits, Message, NameAddr, StatusCode, Uri};
+use sip_txn::{Action, Flow, Input, Transport};
+use sip_ua::{Agent, Config, DialogId, Event, Invite, MediaPlan, Output, Refusal};
+use testkit::{Datagram, Node};
+
+/// Every message in the order it was sent: `alice INVITE sdp`, `bob 180`.
+pub(crate) type Trace = Rc<RefCell<Vec<String>>>;
+
+/// How a call stands for the user who looks at it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum View {
+    /// Placed, or come in, and not answered yet.
+    Waiting,
+    /// Answered.
+    Up,
+    /// Ended.
+    Over,
+}
+
+pub(crate) struct Phone {
+    pub(crate) name: &'static str,
+    pub(crate) agent: Agent,
+    pub(crate) address: SocketAddr,
+    pub(crate) events: Vec<Event>,
+    pub(crate) calls: BTreeMap<DialogId, View>,
+    outbox: VecDeque<Datagram>,
+    trace: Trace,
+}
+
+impl Phone {
+    pub(crate) fn new(name: &'static str, ip: &str, seed: [u8; 32], trace: &Trace) -> Self {
+        let address = SocketAddr::new(ip.parse().unwrap(), 5060);
+        let transactions = sip_txn::Config::new(seed).listen(Transport::Udp, address);
+        Self {
+            name,
+            agent: Agent::new(Config::new(transactions).user_agent(name)),
+            address,
+            events: Vec::new(),
+            calls: BTreeMap::new(),
+            outbox: VecDeque::new(),
+            trace: trace.clone(),
+        }
+    }
+
+    pub(crate) fn uri(&self) -> Uri {
+        format!("sip:{}@{}", self.name, self.address).parse().unwrap()
+    }
+
+    pub(crate) fn invite(&self, target: Uri) -> Invite {
+        Invite::new(NameAddr::new(self.uri()), target)
+    }
+
+    /// Places a call.
+    pub(crate) fn dial(&mut self, now: Instant, invite: Invite) -> DialogId {
+        let id = self.agent.invite(now, invite, plan()).unwrap();
+        self.calls.insert(id, View::Waiting);
+        self.collect();
+        id
+    }
+
+    /// The call that came in last.
+    pub(crate) fn last_call(&self) -> DialogId {
+        *self.calls.last_key_value().expect("a call").0
+    }
+
+    /// Whether every call that ever was is over.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.calls.values().all(|view| *view == View::Over)
+    }
+
+    pub(crate) fn collect(&mut self) {
+        while let Some(output) = self.agent.poll_output() {
+            match output {
+                Output::Action(Action::Transmit(transmit)) => {
+                    let bytes = transmit.bytes.to_vec();
+                    self.trace.borrow_mut().push(format!("{} {}", self.name, summary(&bytes)));
+                    let (from, to) = (transmit.flow.local, transmit.flow.remote);
+                    self.outbox.push_back(Datagram { from, to, bytes });
+                }
+                Output::Action(action) => panic!("UDP needs no {action:?}"),
+                Output::Event(event) => self.note(event),
+            }
+        }
+    }
+
+    fn note(&mut self, event: Event) {
+        if let Some(id) = event.dialog() {
+            let view = self.calls.get(&id).copied();
+            assert_ne!(view, Some(View::Over), "{}: nothing comes after the end, but {event:?}", self.name);
+            match &event {
+                Event::Incoming { .. } => drop(self.calls.insert(id, View::Waiting)),
+                Event::Answered { .. } | Event::Confirmed { .. } => drop(self.calls.insert(id, View::Up)),
+                Event::Ended { .. } => drop(self.calls.insert(id, View::Over)),
+                _ => {}
+            }
+        }
+        self.events.push(event);
+    }
+}
+
+fn summary(bytes: &[u8]) -> String {
+    let message = Message::parse(bytes.to_vec(), &Limits::default()).expect("we send what parses");
+    message.check().expect("we send what passes the check");
+    let body = if message.body().is_empty() { "" } else { " sdp" };
+    match &message {
+        Message::Request(request) => format!("{}{body}", request.method()),
+        Message::Response(response) => {
+            let method = response.headers().require::<CSeq>().unwrap().method;
+            format!("{} {method}{body}", response.status().code())
+        }
+    }
+}
+
+impl Node for Phone {
+    fn handle_datagram(&mut self, now: Instant, datagram: Datagram) {
+        let flow = Flow::new(Transport::Udp, datagram.to, datagram.from);
+        self.agent.handle_input(now, Input::Datagram { flow, bytes: datagram.bytes.into() });
+        self.collect();
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.agent.handle_timeout(now);
+        self.collect();
+    }
+
+    fn poll_timeout(&mut self) -> Option<Instant> {
+        self.agent.poll_timeout()
+    }
+
+    fn poll_transmit(&mut self) -> Option<Datagram> {
+        self.collect();
+        self.outbox.pop_front()
+    }
+}
+
+/// A plan that minds the rules of offer/answer, and fails the test where the agent breaks them.
+pub(crate) fn plan() -> Box<dyn MediaPlan> {
+    Box::new(StrictPlan::default())
+}
+
+#[derive(Clone, Debug, Default)]
+struct StrictPlan {
+    version: u32,
+    outstanding: bool,
+    agreed: Option<Direction>,
+}
+
+impl StrictPlan {
+    fn describe(&mut self, direction: Direction) -> SessionDescription {
+        self.version += 1;
+        let direction = match direction {
+            Direction::SendRecv => "sendrecv",
+            Direction::SendOnly => "sendonly",
+            Direction::RecvOnly => "recvonly",
+            Direction::Inactive => "inactive",
+        };
+        let text = format!(
+            "v=0\r\no=- 1 {} IN IP4 10.0.0.9\r\ns=-\r\nc=IN IP4 10.0.0.9\r\nt=0 0\r\n\
+             m=audio 40000 RTP/AVP 0\r\na={direction}\r\n",
+            self.version
+        );
+        SessionDescription::parse(&text).unwrap()
+    }
+
+    fn settle(&mut self, theirs: &SessionDescription) -> Direction {
+        let direction = theirs.direction(theirs.media.first().expect("a stream")).reversed();
+        self.agreed = Some(direction);
+        direction
+    }
+}
+
+impl MediaPlan for StrictPlan {
+    fn offer(&mut self, direction: Direction) -> SessionDescription {
+        assert!(!std::mem::replace(&mut self.outstanding, true), "one offer at a time");
+        self.describe(direction)
+    }
+
+    fn answer(&mut self, offer: &SessionDescription) -> Result<SessionDescription, Refusal> {
+        assert!(!self.outstanding, "no answer while our own offer is outstanding");
+        let direction = self.settle(offer);
+        Ok(self.describe(direction))
+    }
+
+    fn accept(&mut self, answer: &SessionDescription) -> Result<(), Refusal> {
+        assert!(std::mem::replace(&mut self.outstanding, false), "an answer needs an offer");
+        self.settle(answer);
+        Ok(())
+    }
+
+    fn rollback(&mut self) {
+        assert!(std::mem::replace(&mut self.outstanding, false), "a rollback needs an offer");
+    }
+
+    fn fork(&self) -> Box<dyn MediaPlan> {
+        Box::new(self.clone())
+    }
+
+    fn direction(&self) -> Option<Direction> {
+        self.agreed
+    }
+}
+
+/// What a phone's user may do next with a call.
+pub(crate) fn answer(phone: &mut Phone, now: Instant, id: DialogId) {
+    phone.agent.accept(now, id, plan()).unwrap();
+    phone.collect();
+}
+
+pub(crate) fn ring(phone: &mut Phone, now: Instant, id: DialogId) {
+    phone.agent.ring(now, id, StatusCode::RINGING, None).unwrap();
+    phone.collect();
+}
