@@ -213,6 +213,10 @@ impl Attributes {
         self.0.retain(|attribute| attribute.name() != name);
     }
 
+    pub(crate) fn retain(&mut self, keep: impl FnMut(&Attribute) -> bool) {
+        self.0.retain(keep);
+    }
+
     /// Replaces the direction.
     pub fn set_direction(&mut self, direction: Direction) {
         self.0.retain(|attribute| Direction::from_name(attribute.name()).is_none());

@@ -8,6 +8,7 @@
 
 mod agree;
 mod answer;
+mod bundle;
 mod formats;
 mod offer;
 mod security;
@@ -212,16 +213,17 @@ impl Negotiation {
         if found != expected {
             return Err(NegotiationError::MediaCount { expected, found });
         }
+        let (ours, theirs) = (bundle::spread(&pending.offer), bundle::spread(answer));
         let mut slots = pending.slots.clone();
         let mut agreement = Agreement::default();
         let mut notes = Notes::default();
         let mut usable = true;
         for (index, ((local, remote), slot)) in
-            pending.offer.media.iter().zip(&answer.media).zip(&mut slots).enumerate()
+            ours.media.iter().zip(&theirs.media).zip(&mut slots).enumerate()
         {
             notes.begin(index, local.kind());
-            let own = agree::Side { session: &pending.offer, media: local };
-            let peer = agree::Side { session: answer, media: remote };
+            let own = agree::Side { session: &ours, media: local };
+            let peer = agree::Side { session: &theirs, media: remote };
             let outcome = agree::answered(own, peer, index, &mut notes);
             usable &= !matches!(outcome, Err(why) if agree::is_fatal(why));
             slot.live = outcome.is_ok();
@@ -234,7 +236,7 @@ impl Negotiation {
                 outcome,
             });
         }
-        agree::bundle(&mut agreement, &pending.offer, answer);
+        bundle::settle(&mut agreement, &pending.offer, answer);
         if !usable {
             return Err(NegotiationError::UnusableAnswer(notes.reasons));
         }

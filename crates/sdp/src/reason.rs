@@ -122,6 +122,11 @@ pub enum Refused {
     /// [RFC 3264 §6.1]: https://www.rfc-editor.org/rfc/rfc3264#section-6.1
     #[error("no codec in common")]
     NoCommonCodec,
+    /// It may only live in a bundle, and there is none for it ([RFC 9143 §6]).
+    ///
+    /// [RFC 9143 §6]: https://www.rfc-editor.org/rfc/rfc9143#section-6
+    #[error("it is bundle-only and there is no bundle for it")]
+    BundleOnly,
     /// Its address is a multicast group.
     #[error("its address is multicast")]
     Multicast,

@@ -4,8 +4,7 @@ use super::formats::{Format, Match, formats};
 use super::{Notes, media_kind, security};
 use crate::attribute::{Attributes, IceCredentials, MaxPtime, Ptime, Rtcp, TypedAttribute};
 use crate::{
-    Agreed, AgreedCodec, AgreedEvent, Agreement, Direction, Media, Refused, RemoteIce, Security,
-    SessionDescription, Text, Why,
+    Agreed, AgreedCodec, AgreedEvent, Direction, Media, Refused, RemoteIce, Security, SessionDescription, Why,
 };
 
 /// A description and one of its media sections.
@@ -47,7 +46,7 @@ pub(super) fn answered(
     index: usize,
     notes: &mut Notes,
 ) -> Result<Agreed, Refused> {
-    if remote.media.port == 0 && !is_bundle_only(local.media) {
+    if remote.media.port == 0 {
         return Err(if local.media.port == 0 {
             Refused::DisabledByOfferer
         } else {
@@ -217,50 +216,4 @@ fn remote_ice(remote: Side<'_>) -> Option<RemoteIce> {
         candidates: candidates.map(crate::Attribute::value_text).collect(),
         lite: remote.session.attributes.contains("ice-lite"),
     })
-}
-
-/// An m-line of port 0 that wants to live in a bundle ([RFC 9143 §6]).
-///
-/// [RFC 9143 §6]: https://www.rfc-editor.org/rfc/rfc9143#section-6
-pub(super) fn is_bundle_only(media: &Media) -> bool {
-    media.port == 0 && media.attributes.contains("bundle-only")
-}
-
-/// The `a=mid` of a section.
-pub(super) fn mid(media: &Media) -> Option<Text> {
-    media.attributes.find("mid").map(crate::Attribute::value_text).filter(|mid| !mid.is_empty())
-}
-
-/// The first `a=group:BUNDLE` of a description.
-pub(super) fn bundle_group(session: &SessionDescription) -> Option<Vec<&str>> {
-    let groups = session.attributes.iter().filter(|attribute| attribute.name() == "group");
-    groups.filter_map(crate::Attribute::value).find_map(|group| {
-        let mut words = group.split_ascii_whitespace();
-        (words.next() == Some("BUNDLE")).then(|| words.collect())
-    })
-}
-
-/// Marks the m-lines that share the transport of the first in the answer's bundle ([RFC 9143 §7.3]).
-///
-/// [RFC 9143 §7.3]: https://www.rfc-editor.org/rfc/rfc9143#section-7.3
-pub(super) fn bundle(agreement: &mut Agreement, offer: &SessionDescription, answer: &SessionDescription) {
-    let (Some(offered), Some(answered)) = (bundle_group(offer), bundle_group(answer)) else { return };
-    let mut members = answered.iter().filter(|member| offered.contains(member));
-    let position =
-        |wanted: &str| answer.media.iter().position(|media| mid(media).is_some_and(|mid| mid == *wanted));
-    let Some(tagged) = members.next().and_then(|member| position(member)) else { return };
-    let transport = agreement.media.get(tagged).and_then(|media| media.outcome.as_ref().ok()).cloned();
-    let Some(transport) = transport else { return };
-    for index in members.filter_map(|member| position(member)) {
-        if let Some(Ok(agreed)) = agreement.media.get_mut(index).map(|media| media.outcome.as_mut()) {
-            agreed.bundled_with = Some(tagged);
-            agreed.remote = transport.remote.clone();
-            agreed.remote_port = transport.remote_port;
-            agreed.remote_rtcp = transport.remote_rtcp.clone();
-            agreed.remote_rtcp_port = transport.remote_rtcp_port;
-            agreed.rtcp_mux = transport.rtcp_mux;
-            agreed.security = transport.security.clone();
-            agreed.ice = transport.ice.clone();
-        }
-    }
 }

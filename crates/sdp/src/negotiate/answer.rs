@@ -2,7 +2,10 @@
 //!
 //! [RFC 3264 §6]: https://www.rfc-editor.org/rfc/rfc3264#section-6
 
-use super::agree::{self, Side, bundle_group, is_bundle_only, mid};
+use std::borrow::Cow;
+
+use super::agree::{self, Side};
+use super::bundle::{self, mid};
 use super::formats::{Format, Match, TELEPHONE_EVENT, formats, wishes};
 use super::{Notes, Slot, media_kind, offer as ours, security};
 use crate::attribute::{Attribute, Setup};
@@ -30,12 +33,12 @@ pub(super) fn draft(
     slots.resize(offer.media.len(), Slot::default());
     let mut notes = Notes::default();
     let mut agreement = Agreement::default();
-    let group = bundle_group(offer).filter(|_| capabilities.bundle);
+    let as_written = offer;
+    let spread = if capabilities.bundle { bundle::spread(offer) } else { Cow::Borrowed(offer) };
+    let offer = spread.as_ref();
     for (index, offered) in offer.media.iter().enumerate() {
         notes.begin(index, offered.kind());
-        let in_group =
-            group.as_ref().is_some_and(|group| mid(offered).is_some_and(|mid| group.contains(&mid.as_str())));
-        let request = Request { offer, media: offered, index, in_group, description: &description };
+        let request = Request { offer, media: offered, index, description: &description };
         let before = before
             .and_then(|agreement| agreement.media.get(index))
             .and_then(|media| media.outcome.as_ref().ok());
@@ -60,8 +63,20 @@ pub(super) fn draft(
         agreement.media.push(AgreedMedia { kind: offered.kind().clone(), stream, outcome });
         description.media.push(media);
     }
-    if let Some(group) = group {
-        join(&group, &mut description);
+    let stranded = match capabilities.bundle {
+        true => bundle::join(as_written, &mut description, &mut agreement),
+        false => Vec::new(),
+    };
+    for index in stranded {
+        let section = description.media.get_mut(index).zip(as_written.media.get(index));
+        let outcome = agreement.media.get_mut(index).zip(slots.get_mut(index));
+        if let (Some((media, offered)), Some((agreed, slot))) = (section, outcome) {
+            *media = ours::refused(offered);
+            agreed.outcome = Err(Refused::BundleOnly);
+            slot.live = false;
+            notes.begin(index, offered.kind());
+            notes.add(Why::Refused(Refused::BundleOnly));
+        }
     }
     let lite = |agreed: &AgreedMedia| {
         let stream = agreed.stream.and_then(|stream| capabilities.streams.get(stream));
@@ -70,30 +85,7 @@ pub(super) fn draft(
     if agreement.media.iter().any(lite) {
         description.attributes.push(Attribute::constant("ice-lite"));
     }
-    agree::bundle(&mut agreement, offer, &description);
     Draft { slots, description, agreement, reasons: notes.reasons }
-}
-
-/// Answers the group with the accepted of its m-lines; all take the address of the first ([RFC 9143 §7.3]).
-///
-/// [RFC 9143 §7.3]: https://www.rfc-editor.org/rfc/rfc9143#section-7.3
-fn join(group: &[&str], description: &mut SessionDescription) {
-    let port = |description: &SessionDescription, wanted: &str| {
-        description
-            .media
-            .iter()
-            .find(|media| media.port != 0 && mid(media).is_some_and(|mid| mid == *wanted))
-            .map(|m| m.port)
-    };
-    let members: Vec<&str> =
-        group.iter().copied().filter(|member| port(description, member).is_some()).collect();
-    let Some(shared) = members.first().and_then(|first| port(description, first)) else { return };
-    for media in description.media.iter_mut().filter(|media| media.port != 0) {
-        if mid(media).is_some_and(|mid| members.contains(&mid.as_str())) {
-            media.port = shared;
-        }
-    }
-    description.attributes.extend(Attribute::new("group", &format!("BUNDLE {}", members.join(" "))));
 }
 
 /// One offered m-line, with what stands around it.
@@ -101,7 +93,6 @@ struct Request<'a> {
     offer: &'a SessionDescription,
     media: &'a Media,
     index: usize,
-    in_group: bool,
     /// Our answer so far: its address counts.
     description: &'a SessionDescription,
 }
@@ -116,7 +107,7 @@ impl Request<'_> {
         before: Option<&Agreed>,
         notes: &mut Notes,
     ) -> Result<(usize, Media, Agreed), Refused> {
-        if self.media.port == 0 && !(is_bundle_only(self.media) && self.in_group) {
+        if self.media.port == 0 {
             return Err(Refused::DisabledByOfferer);
         }
         let kind = media_kind(self.media.kind())?;

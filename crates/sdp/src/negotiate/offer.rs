@@ -4,7 +4,7 @@
 //! [RFC 3264 §8]: https://www.rfc-editor.org/rfc/rfc3264#section-8
 
 use super::formats::{Format, assign, wishes};
-use super::{Settled, Slot, agree};
+use super::{Settled, Slot, bundle};
 use crate::attribute::{Attribute, Attributes, Fmtp, MaxPtime, Ptime, Rtcp, Setup};
 use crate::{Capabilities, Direction, Ice, Media, Protocol, SessionDescription, SrtpPolicy, Stream, Text};
 
@@ -18,8 +18,6 @@ pub(super) fn draft(
     let mut slots = slots.to_vec();
     place(&mut slots, capabilities.streams.len());
     let mut taken: Vec<u8> = Vec::new();
-    let mut ports: Vec<u16> = Vec::new();
-    let mut bundled: Vec<String> = Vec::new();
     for (index, slot) in slots.iter_mut().enumerate() {
         let stream = slot.stream.filter(|_| slot.live).and_then(|stream| capabilities.streams.get(stream));
         let before = settled.and_then(|settled| Some((settled.local.media.get(index)?, settled)));
@@ -39,28 +37,29 @@ pub(super) fn draft(
         }
         transport(stream, stream.rtcp_mux, stream.ice.as_ref(), &mut media.attributes);
         if capabilities.bundle {
-            let mid = before
-                .and_then(|(media, _)| agree::mid(media))
-                .unwrap_or_else(|| Text::from(index.to_string()));
-            if ports.contains(&stream.port) {
-                media.port = 0;
-                media.attributes.push(Attribute::constant("bundle-only"));
-            }
+            let mid = before.and_then(|(media, _)| bundle::mid(media));
+            let mid = mid.unwrap_or_else(|| fresh_mid(index, &description, settled));
             media.attributes.extend(Attribute::new("mid", &mid));
-            bundled.push(mid.to_string());
         }
-        ports.push(stream.port);
         formats.iter().for_each(|format| slot.numbers.learn(format));
         taken.extend(formats.iter().map(|format| format.map.payload_type));
         description.media.push(media);
     }
-    if !bundled.is_empty() {
-        description.attributes.extend(Attribute::new("group", &format!("BUNDLE {}", bundled.join(" "))));
+    if capabilities.bundle {
+        bundle::gather(&mut description, settled);
     }
     if capabilities.streams.iter().any(|stream| stream.ice.as_ref().is_some_and(|ice| ice.lite)) {
         description.attributes.push(Attribute::constant("ice-lite"));
     }
     (slots, description)
+}
+
+/// The position as a name, or a later number when a section has that name already.
+fn fresh_mid(index: usize, description: &SessionDescription, settled: Option<&Settled>) -> Text {
+    let standing = settled.map(|settled| settled.local.media.as_slice()).unwrap_or_default();
+    let used: Vec<Text> = description.media.iter().chain(standing).filter_map(bundle::mid).collect();
+    let fresh = (index..).map(|number| Text::from(number.to_string())).find(|mid| !used.contains(mid));
+    fresh.unwrap_or_default()
 }
 
 /// Gives each stream that never had a position one: a dead position first, else one at the end ([RFC 3264 §8.1]).

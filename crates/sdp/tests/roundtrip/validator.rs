@@ -82,6 +82,12 @@ pub(crate) fn check(offer: &str, answer: &str) -> Result<(), String> {
     require(offers.len() == answers.len(), "as many m-lines as offered")?;
     let (bundle, joined) = (group(&offered), group(&answered));
     require(joined.iter().all(|mid| bundle.contains(mid)), "the bundle is a part of the offered one")?;
+    let tagged = |mid: &&str| answers.iter().find(|media| media.values("a=mid:").first() == Some(mid));
+    let ports: Vec<_> = joined.iter().filter_map(tagged).map(|media| media.port).collect();
+    require(
+        ports.len() == joined.len() && ports.iter().all(|port| *port == ports[0]),
+        "one port for the bundle",
+    )?;
     for (index, (offer, answer)) in offers.iter().zip(&answers).enumerate() {
         let place = |error: String| format!("m-line {index}: {error}");
         section((offer, &offered), (answer, &answered), &joined).map_err(place)?;
@@ -132,6 +138,13 @@ fn section(
         let words = |line: &str| line.split(' ').map(str::to_owned).collect();
         section.values("a=crypto:").into_iter().map(words).collect()
     };
+    if in_bundle && joined.first().is_some_and(|first| Some((*first).to_owned()) != mid(answer)) {
+        let transport = ["a=crypto:", "a=fingerprint:", "a=rtcp-mux", "a=ice-pwd:"];
+        return require(
+            transport.iter().all(|prefix| answer.values(prefix).is_empty()),
+            "the transport is the tagged one's",
+        );
+    }
     match (answer.protocol, crypto(answer).as_slice()) {
         ("RTP/AVP" | "RTP/AVPF", keys) => require(keys.is_empty(), "no crypto without SRTP"),
         ("RTP/SAVP" | "RTP/SAVPF", [own]) => {
