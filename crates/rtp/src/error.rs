@@ -15,8 +15,8 @@ pub enum PacketError {
     /// The version field is not 2.
     #[error("RTP version {0}, expected 2")]
     Version(u8),
-    /// The second octet is that of an RTCP packet: payload types 64 to 95 under a set or clear marker
-    /// are left free for RTCP (RFC 5761 §4).
+    /// The second octet is that of an RTCP packet, 192 to 223: payload types 64 to 95 are left free for these
+    /// (RFC 5761 §4).
     #[error("packet type {0} belongs to RTCP")]
     Rtcp(u8),
     /// The padding count is zero or exceeds what follows the header.

@@ -37,6 +37,7 @@
 //!
 //! [RFC 3550]: https://www.rfc-editor.org/rfc/rfc3550
 
+pub mod comfort_noise;
 #[cfg(feature = "tokio")]
 pub mod driver;
 mod error;
@@ -44,6 +45,7 @@ mod extension;
 pub mod jitter_buffer;
 pub mod packet;
 pub mod payload;
+pub mod redundancy;
 pub mod report;
 pub mod rtcp;
 pub mod seq;

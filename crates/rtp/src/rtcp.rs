@@ -23,15 +23,19 @@
 
 mod app;
 mod bye;
+mod feedback;
 mod rr;
 mod sdes;
 mod sr;
+mod xr;
 
 pub use app::App;
 pub use bye::Bye;
+pub use feedback::{Feedback, FeedbackKind, write_nack};
 pub use rr::{ReceiverReport, ReportBlock};
 pub use sdes::{Chunk, SdesItem, SdesKind, SourceDescription};
 pub use sr::{SenderInfo, SenderReport};
+pub use xr::{ExtendedReport, VoipMetrics, XrBlock};
 
 use crate::error::BuildError;
 use crate::wire::{self, Cursor};
@@ -51,6 +55,12 @@ mod kind {
     pub(super) const SOURCE_DESCRIPTION: u8 = 202;
     pub(super) const BYE: u8 = 203;
     pub(super) const APP: u8 = 204;
+    /// RFC 4585 §6.1.
+    pub(super) const TRANSPORT_FEEDBACK: u8 = 205;
+    /// RFC 4585 §6.1.
+    pub(super) const PAYLOAD_FEEDBACK: u8 = 206;
+    /// RFC 3611 §2.
+    pub(super) const EXTENDED_REPORT: u8 = 207;
 }
 
 /// Why a datagram is not an RTCP compound packet.
@@ -170,6 +180,10 @@ pub enum Packet<'a> {
     Bye(Bye<'a>),
     /// APP: what an application defined for itself.
     App(App<'a>),
+    /// RTPFB or PSFB: what was lost, what is wanted.
+    Feedback(Feedback<'a>),
+    /// XR: reports beyond SR and RR.
+    ExtendedReport(ExtendedReport<'a>),
     /// Another type, or a body too short for its type; to be ignored.
     Unknown(Unknown<'a>),
 }
@@ -212,6 +226,11 @@ fn read(packet_type: u8, count: u8, body: &[u8]) -> Packet<'_> {
         kind::SOURCE_DESCRIPTION => Some(Packet::SourceDescription(SourceDescription::read(count, body))),
         kind::BYE => Bye::read(count, body).map(Packet::Bye),
         kind::APP => App::read(count, body).map(Packet::App),
+        kind::TRANSPORT_FEEDBACK => {
+            Feedback::read(FeedbackKind::Transport(count), body).map(Packet::Feedback)
+        }
+        kind::PAYLOAD_FEEDBACK => Feedback::read(FeedbackKind::Payload(count), body).map(Packet::Feedback),
+        kind::EXTENDED_REPORT => ExtendedReport::read(body).map(Packet::ExtendedReport),
         _ => None,
     };
     packet.unwrap_or(Packet::Unknown(Unknown { packet_type, count, body }))
@@ -312,6 +331,34 @@ impl<'b> CompoundBuilder<'b> {
             return Err(BuildError::Unaligned(app.data.len()));
         }
         self.append(kind::APP, usize::from(app.subtype), 8 + app.data.len(), |to| app.write(to))
+    }
+
+    /// Adds a feedback packet; its control information must be whole 32-bit words.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::BufferTooSmall`]; [`BuildError::TooMany`] for a format above 31; [`BuildError::Unaligned`].
+    pub fn feedback(&mut self, feedback: &Feedback<'_>) -> Result<&mut Self, BuildError> {
+        if !feedback.fci.len().is_multiple_of(4) {
+            return Err(BuildError::Unaligned(feedback.fci.len()));
+        }
+        let (packet_type, format) = match feedback.kind {
+            FeedbackKind::Transport(format) => (kind::TRANSPORT_FEEDBACK, format),
+            FeedbackKind::Payload(format) => (kind::PAYLOAD_FEEDBACK, format),
+        };
+        self.append(packet_type, usize::from(format), 8 + feedback.fci.len(), |to| feedback.write(to))
+    }
+
+    /// Adds an XR packet with a block of VoIP metrics for each source.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::BufferTooSmall`].
+    pub fn extended_report(&mut self, ssrc: u32, metrics: &[VoipMetrics]) -> Result<&mut Self, BuildError> {
+        self.append(kind::EXTENDED_REPORT, 0, 4 + metrics.len() * VoipMetrics::LEN, |to| {
+            to.put(&ssrc.to_be_bytes());
+            metrics.iter().for_each(|metrics| metrics.write(to));
+        })
     }
 
     /// How long the compound is.

@@ -636,7 +636,11 @@ impl RtpSession {
                         }
                     }
                 }
-                rtcp::Packet::SourceDescription(_) | rtcp::Packet::App(_) | rtcp::Packet::Unknown(_) => {}
+                rtcp::Packet::SourceDescription(_)
+                | rtcp::Packet::App(_)
+                | rtcp::Packet::Feedback(_)
+                | rtcp::Packet::ExtendedReport(_)
+                | rtcp::Packet::Unknown(_) => {}
             }
         }
         self.schedule.received(octets, said_bye);

@@ -184,6 +184,12 @@ fn dissect(datagram: &[u8]) -> usize {
                 rtcp::Packet::SourceDescription(sdes) => {
                     octets += sdes.chunks().flat_map(|chunk| chunk.items()).count();
                 }
+                rtcp::Packet::Feedback(feedback) => {
+                    octets += feedback.lost().count() + feedback.intra_requests().count();
+                }
+                rtcp::Packet::ExtendedReport(report) => {
+                    octets += report.blocks().count() + report.voip_metrics().count()
+                }
                 rtcp::Packet::Bye(bye) => octets += bye.ssrcs().count() + bye.reason.map_or(0, <[u8]>::len),
                 _ => {}
             }
