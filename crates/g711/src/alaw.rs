@@ -36,7 +36,7 @@ pub const fn decode(code: u8) -> i16 {
     truncate((magnitude ^ sign) - sign)
 }
 
-/// The µ-law code nearest to this A-law code.
+/// The µ-law code of the sample that this A-law code stands for.
 #[inline]
 #[must_use]
 pub const fn to_ulaw(code: u8) -> u8 {

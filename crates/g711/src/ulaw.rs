@@ -33,7 +33,7 @@ pub const fn decode(code: u8) -> i16 {
     truncate((magnitude ^ sign) - sign)
 }
 
-/// The A-law code nearest to this µ-law code.
+/// The A-law code of the sample that this µ-law code stands for.
 #[inline]
 #[must_use]
 pub const fn to_alaw(code: u8) -> u8 {
