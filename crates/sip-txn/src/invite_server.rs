@@ -15,7 +15,10 @@ pub(crate) enum Input {
     Repeated,
     Ack(Request),
     /// The application answers.
-    Respond { class: Class, bytes: Bytes },
+    Respond {
+        class: Class,
+        bytes: Bytes,
+    },
 }
 
 /// What the transaction asks its owner to do, in this order.
@@ -25,7 +28,9 @@ pub(crate) enum Output {
     /// An ACK to a 2xx.
     Deliver(Request),
     /// The ACK to a failure response has come, or never came.
-    Ended { acknowledged: bool },
+    Ended {
+        acknowledged: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -98,7 +103,9 @@ impl InviteServer {
             }
             (Proceeding { .. }, Input::Respond { class: Success, bytes }) => self.enter_accepted(now, bytes),
             (Proceeding { .. }, Input::Respond { class: Failure, bytes }) => self.enter_completed(now, bytes),
-            (Accepted, Input::Respond { class: Success, bytes }) => self.output.push_back(Output::Send(bytes)),
+            (Accepted, Input::Respond { class: Success, bytes }) => {
+                self.output.push_back(Output::Send(bytes))
+            }
             (Completed { .. }, Input::Ack(_)) => self.enter_confirmed(now),
             (Accepted, Input::Ack(ack)) => self.output.push_back(Output::Deliver(ack)),
             (Accepted | Confirmed | Terminated, Input::Repeated)
@@ -127,10 +134,6 @@ impl InviteServer {
 
     pub(crate) fn timers(&mut self) -> &mut Timers {
         &mut self.timers
-    }
-
-    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next()
     }
 
     pub(crate) fn ends_at(&self, at: Instant) -> bool {
@@ -289,7 +292,7 @@ mod tests {
 
     fn run(server: &mut InviteServer, start: Instant) -> Vec<(f64, String)> {
         let mut seen = Vec::new();
-        while let Some(at) = server.poll_timeout() {
+        while let Some(at) = server.timers().next() {
             server.handle_timeout(at);
             seen.extend(outputs(server).into_iter().map(|output| ((at - start).as_secs_f64(), output)));
         }
@@ -333,6 +336,6 @@ mod tests {
         assert_eq!(run(&mut server, start), seen(&[(32.0, "ended true")]));
         let (mut server, now) = after(&["486"], true);
         server.handle_input(now, input("ACK"));
-        assert_eq!((outputs(&mut server), server.poll_timeout()), (vec!["ended true".to_owned()], None));
+        assert_eq!((outputs(&mut server), server.timers().next()), (vec!["ended true".to_owned()], None));
     }
 }

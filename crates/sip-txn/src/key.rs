@@ -180,9 +180,7 @@ impl Keys {
 }
 
 fn is_cookie(branch: &str) -> bool {
-    branch
-        .get(..Via::MAGIC_COOKIE.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(Via::MAGIC_COOKIE))
+    branch.get(..Via::MAGIC_COOKIE.len()).is_some_and(|start| start.eq_ignore_ascii_case(Via::MAGIC_COOKIE))
 }
 
 #[cfg(test)]

@@ -23,8 +23,8 @@ mod client;
 mod connection;
 mod server;
 
-pub use client::{NextHop, SendOptions};
 use client::Client;
+pub use client::{NextHop, SendOptions};
 use server::Server;
 
 /// At most so many addresses are remembered that peers say they see us at.
@@ -115,7 +115,9 @@ impl TransactionLayer {
             Input::Connected { connect, flow } => self.handle_connected(now, connect, flow),
             Input::ConnectFailed { connect, why } => self.handle_connect_failed(now, connect, &why),
             Input::Closed { flow, why } => self.handle_closed(now, flow, why),
-            Input::Unreachable { flow } => self.fail_clients(now, flow, &Text::from_static("unreachable (ICMP)")),
+            Input::Unreachable { flow } => {
+                self.fail_clients(now, flow, &Text::from_static("unreachable (ICMP)"))
+            }
             Input::Resolved { query, answer } => self.handle_resolved(now, query, answer),
         }
         self.prune();

@@ -61,8 +61,8 @@ pub use config::{Admission, Config, Direction, Limits, Tap};
 pub use counters::Counters;
 pub use error::{RequestError, RespondError};
 pub use event::{
-    Action, Answer, ClientId, ConnectId, Ending, Event, Input, NaptrRecord, Output, QueryId, Question, ServerId,
-    SrvRecord,
+    Action, Answer, ClientId, ConnectId, Ending, Event, Input, NaptrRecord, Output, QueryId, Question,
+    ServerId, SrvRecord,
 };
 pub use layer::{NextHop, SendOptions, TransactionLayer};
 pub use timer::{Timer, Timing};

@@ -144,11 +144,7 @@ impl Locator {
     }
 
     fn address(domain: &Text, ip: IpAddr, port: u16, transport: Transport) -> Place {
-        Place::Address(Target {
-            transport,
-            address: SocketAddr::new(ip, port),
-            server_name: domain.clone(),
-        })
+        Place::Address(Target { transport, address: SocketAddr::new(ip, port), server_name: domain.clone() })
     }
 
     /// What to do next.

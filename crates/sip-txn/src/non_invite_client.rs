@@ -75,7 +75,7 @@ impl NonInviteClient {
             Input::TransportFailed => return self.fail(),
         };
         match (&self.state, response.class()) {
-            (Trying { .. } | Proceeding, Provisional) => self.enter_proceeding(now, response),
+            (Trying { .. } | Proceeding, Provisional) => self.enter_proceeding(response),
             (Trying { .. } | Proceeding, Success | Failure) => self.enter_completed(now, response),
             (Completed | Terminated, Provisional | Success | Failure) => {} // repeated: absorbed
         }
@@ -101,17 +101,8 @@ impl NonInviteClient {
         &mut self.timers
     }
 
-    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next()
-    }
-
     pub(crate) fn ends_at(&self, at: Instant) -> bool {
         self.timers.ends_at(at)
-    }
-
-    /// A provisional response has come: the server is alive.
-    pub(crate) fn is_proceeding(&self) -> bool {
-        matches!(self.state, State::Proceeding)
     }
 
     /// Whether a failure of the connection would still matter.
@@ -139,7 +130,7 @@ impl NonInviteClient {
     }
 
     /// Timer E that runs already runs out; only then T2 counts.
-    fn enter_proceeding(&mut self, _now: Instant, response: Response) {
+    fn enter_proceeding(&mut self, response: Response) {
         self.state = State::Proceeding;
         self.output.push_back(Output::Deliver(response));
     }
@@ -234,7 +225,7 @@ mod tests {
 
     fn run(client: &mut NonInviteClient, start: Instant) -> Vec<(f64, String)> {
         let mut seen = Vec::new();
-        while let Some(at) = client.poll_timeout() {
+        while let Some(at) = client.timers().next() {
             client.handle_timeout(at);
             seen.extend(outputs(client).into_iter().map(|output| ((at - start).as_secs_f64(), output)));
         }
@@ -269,6 +260,6 @@ mod tests {
         let mut client = NonInviteClient::new(now, Bytes::from_static(b"BYE"), Timing::default(), true);
         client.handle_input(now, Input::Response(response(200)));
         assert_eq!(outputs(&mut client), ["send", "deliver 200", "Normal"]);
-        assert_eq!(client.poll_timeout(), None);
+        assert_eq!(client.timers().next(), None);
     }
 }

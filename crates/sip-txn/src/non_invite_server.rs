@@ -120,10 +120,6 @@ impl NonInviteServer {
         &mut self.timers
     }
 
-    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next()
-    }
-
     pub(crate) fn ends_at(&self, at: Instant) -> bool {
         self.timers.ends_at(at)
     }
@@ -234,7 +230,7 @@ mod tests {
 
     fn run(server: &mut NonInviteServer, start: Instant) -> Vec<(f64, String)> {
         let mut seen = Vec::new();
-        while let Some(at) = server.poll_timeout() {
+        while let Some(at) = server.timers().next() {
             server.handle_timeout(at);
             seen.extend(outputs(server).into_iter().map(|output| ((at - start).as_secs_f64(), output)));
         }

@@ -20,7 +20,6 @@ impl<T> Outbox<T> {
     }
 
     pub(crate) fn pop_front(&mut self) -> Option<T> {
-        let first = self.items.iter_mut().find(|slot| slot.is_some())?.take();
-        first
+        self.items.iter_mut().find(|slot| slot.is_some())?.take()
     }
 }

@@ -157,8 +157,11 @@ impl Timers {
 
     /// The earliest timer whose time has come.
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Timer> {
-        let slot =
-            self.running.iter_mut().filter(|slot| slot.is_some()).min_by_key(|slot| slot.map(|timer| timer.at))?;
+        let slot = self
+            .running
+            .iter_mut()
+            .filter(|slot| slot.is_some())
+            .min_by_key(|slot| slot.map(|timer| timer.at))?;
         let running = slot.filter(|running| running.at <= now)?;
         *slot = None;
         Some(running.timer)

@@ -208,7 +208,10 @@ mod tests {
         assert_eq!(address("SIP/2.0/UDP bob.example:5070", Transport::Udp), "192.0.2.4:5070");
         assert_eq!(address("SIP/2.0/UDP bob.example", Transport::Udp), "192.0.2.4:5060");
         assert_eq!(address("SIP/2.0/UDP bob.example;rport", Transport::Udp), "192.0.2.4:1024");
-        assert_eq!(address("SIP/2.0/UDP bob.example;rport;maddr=239.0.0.1", Transport::Udp), "239.0.0.1:5060");
+        assert_eq!(
+            address("SIP/2.0/UDP bob.example;rport;maddr=239.0.0.1", Transport::Udp),
+            "239.0.0.1:5060"
+        );
         assert_eq!(address("SIP/2.0/TLS bob.example;rport", Transport::Tls), "192.0.2.4:5061");
     }
 }

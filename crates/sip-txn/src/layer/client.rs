@@ -12,7 +12,9 @@ use crate::key::TransactionKey;
 use crate::locate::{Locator, Step, Target, Transports};
 use crate::non_invite_client::{self, NonInviteClient};
 use crate::timer::Timers;
-use crate::{Action, Answer, ClientId, ConnectId, Ending, Event, Flow, QueryId, Question, RequestError, Transport};
+use crate::{
+    Action, Answer, ClientId, ConnectId, Ending, Event, Flow, QueryId, Question, RequestError, Transport,
+};
 
 /// How one request is sent.
 #[derive(Clone, Debug, Default)]
@@ -60,7 +62,7 @@ impl SendOptions {
 #[derive(Debug)]
 enum Machine {
     Invite(Box<InviteClient>),
-    NonInvite(NonInviteClient),
+    NonInvite(Box<NonInviteClient>),
 }
 
 /// Who is told about a request.
@@ -77,9 +79,20 @@ enum Purpose {
 enum Stage {
     /// Between two steps.
     Idle,
-    Locating { query: QueryId, question: Question, until: Instant },
-    Connecting { connect: ConnectId, until: Instant },
-    Running { flow: Flow, key: TransactionKey, machine: Machine },
+    Locating {
+        query: QueryId,
+        question: Question,
+        until: Instant,
+    },
+    Connecting {
+        connect: ConnectId,
+        until: Instant,
+    },
+    Running {
+        flow: Flow,
+        key: TransactionKey,
+        machine: Machine,
+    },
 }
 
 /// One request on its way, over one target after the other.
@@ -168,7 +181,9 @@ impl Machine {
     fn handle_response(&mut self, now: Instant, response: Response) {
         match self {
             Self::Invite(machine) => machine.handle_input(now, invite_client::Input::Response(response)),
-            Self::NonInvite(machine) => machine.handle_input(now, non_invite_client::Input::Response(response)),
+            Self::NonInvite(machine) => {
+                machine.handle_input(now, non_invite_client::Input::Response(response))
+            }
         }
     }
 
@@ -428,7 +443,13 @@ impl TransactionLayer {
         }
     }
 
-    pub(super) fn client_not_connected(&mut self, now: Instant, id: ClientId, connect: ConnectId, why: &Text) {
+    pub(super) fn client_not_connected(
+        &mut self,
+        now: Instant,
+        id: ClientId,
+        connect: ConnectId,
+        why: &Text,
+    ) {
         if self.waits_for(id, connect) {
             self.set_why(id, why);
             self.fail_over(now, id);
@@ -475,7 +496,7 @@ impl TransactionLayer {
         let machine = if *request.method() == Method::INVITE {
             Machine::Invite(Box::new(InviteClient::new(now, request, timing, reliable)))
         } else {
-            Machine::NonInvite(NonInviteClient::new(now, request.to_bytes(), timing, reliable))
+            Machine::NonInvite(Box::new(NonInviteClient::new(now, request.to_bytes(), timing, reliable)))
         };
         client.stage = Stage::Running { flow, key, machine };
         self.client_keys.insert(key, id);
@@ -487,7 +508,9 @@ impl TransactionLayer {
 
     pub(super) fn handle_response(&mut self, now: Instant, flow: Flow, response: Response) {
         let headers = response.headers();
-        let (Some(Ok(via)), Ok(cseq)) = (headers.all::<Via>().next(), headers.require::<CSeq>()) else { return };
+        let (Some(Ok(via)), Ok(cseq)) = (headers.all::<Via>().next(), headers.require::<CSeq>()) else {
+            return;
+        };
         let ours = self.is_ours(&via.sent_by.host, &flow);
         let key = via.branch().map(|branch| self.keys.client(branch, &cseq.method));
         let id = key.filter(|_| ours).and_then(|key| self.client_keys.get(&key).copied());
@@ -588,9 +611,10 @@ impl TransactionLayer {
                 None => break,
             }
         }
-        let unanswered = self.clients.get(id.0).is_some_and(|client| {
-            client.request.is_some() && !client.provisional && !client.cancel_wanted
-        });
+        let unanswered = self
+            .clients
+            .get(id.0)
+            .is_some_and(|client| client.request.is_some() && !client.provisional && !client.cancel_wanted);
         match ended {
             _ if refused => return self.fail_over(now, id),
             Some(Ended::TimedOut | Ended::TransportFailed) if unanswered => return self.fail_over(now, id),
@@ -680,7 +704,7 @@ impl TransactionLayer {
     fn run_cancel(&mut self, now: Instant, flow: Flow, branch: &str, bytes: Bytes) {
         let key = self.keys.client(branch, &Method::CANCEL);
         let (timing, reliable) = (self.config.timing, flow.transport.is_reliable());
-        let machine = Machine::NonInvite(NonInviteClient::new(now, bytes, timing, reliable));
+        let machine = Machine::NonInvite(Box::new(NonInviteClient::new(now, bytes, timing, reliable)));
         let client = Client::silent(Method::CANCEL, Stage::Running { flow, key, machine });
         if let Some(id) = self.clients.insert(client).map(ClientId) {
             self.client_keys.insert(key, id);
@@ -694,7 +718,8 @@ impl TransactionLayer {
 
 /// About how long a request is with our Via.
 fn wire_length(request: &Request) -> usize {
-    let lines: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let lines: usize =
+        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     let via = HeaderName::VIA.as_str().len() + 96;
     request.method().as_str().len() + request.uri_text().len() + 14 + via + lines + request.body().len()
 }

@@ -16,8 +16,8 @@ use crate::{Action, ConnectId, Ending, Event, Flow, RespondError, ServerId, Tran
 
 #[derive(Debug)]
 enum Machine {
-    Invite(InviteServer),
-    NonInvite(NonInviteServer),
+    Invite(Box<InviteServer>),
+    NonInvite(Box<NonInviteServer>),
 }
 
 /// One server transaction and where its responses go.
@@ -81,13 +81,20 @@ impl TransactionLayer {
     /// [`RespondError`]: the transaction has ended or was answered, or [RFC 4320 §4] forbids this response.
     ///
     /// [RFC 4320 §4]: https://www.rfc-editor.org/rfc/rfc4320#section-4
-    pub fn respond(&mut self, now: Instant, server: ServerId, response: Response) -> Result<(), RespondError> {
+    pub fn respond(
+        &mut self,
+        now: Instant,
+        server: ServerId,
+        response: Response,
+    ) -> Result<(), RespondError> {
         let now = self.clamp(now);
         let transaction = self.servers.get_mut(server.0).ok_or(RespondError::Ended)?;
         let (status, class) = (response.status(), response.class());
         let open = match &transaction.machine {
             Machine::Invite(machine) => machine.takes(class),
-            Machine::NonInvite(_) if status == StatusCode::REQUEST_TIMEOUT => return Err(RespondError::Forbidden),
+            Machine::NonInvite(_) if status == StatusCode::REQUEST_TIMEOUT => {
+                return Err(RespondError::Forbidden);
+            }
             Machine::NonInvite(_) if class == Class::Provisional && status != StatusCode::TRYING => {
                 return Err(RespondError::Forbidden);
             }
@@ -159,12 +166,13 @@ impl TransactionLayer {
         }
         let silent = *request.method() == Method::CANCEL;
         let machine = if *request.method() == Method::INVITE {
-            Machine::Invite(InviteServer::new(now, request, timing, reliable))
+            Machine::Invite(Box::new(InviteServer::new(now, request, timing, reliable)))
         } else {
-            Machine::NonInvite(NonInviteServer::new(now, request, timing, reliable))
+            Machine::NonInvite(Box::new(NonInviteServer::new(now, request, timing, reliable)))
         };
         let sent_by = (address, text(&via.sent_by.host));
-        let server = ServerId(self.servers.insert(Server { machine, key, merge_key, reply, sent_by, silent })?);
+        let server =
+            ServerId(self.servers.insert(Server { machine, key, merge_key, reply, sent_by, silent })?);
         self.server_keys.insert(key, server);
         if let Some(merge_key) = merge_key {
             self.merge_keys.insert(merge_key, server);
@@ -172,7 +180,14 @@ impl TransactionLayer {
         Some(server)
     }
 
-    fn handle_ack(&mut self, now: Instant, flow: Flow, mut ack: Request, mut via: Via, known: Option<ServerId>) {
+    fn handle_ack(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        mut ack: Request,
+        mut via: Via,
+        known: Option<ServerId>,
+    ) {
         let tag = ack.headers().get::<To>().ok().flatten().and_then(|to| to.tag().cloned());
         let machine = known.and_then(|id| self.servers.get_mut(id.0)).map(|server| &mut server.machine);
         match (machine, known) {
@@ -181,7 +196,9 @@ impl TransactionLayer {
                 machine.handle_input(now, invite_server::Input::Ack(ack));
                 self.drain_server(now, known, false);
             }
-            _ if tag.is_some_and(|tag| tag == self.keys.stateless_tag(&ack)) => self.counters.absorbed_acks += 1,
+            _ if tag.is_some_and(|tag| tag == self.keys.stateless_tag(&ack)) => {
+                self.counters.absorbed_acks += 1
+            }
             _ => {
                 stamp(&mut ack, &mut via, flow.remote);
                 self.tell(Event::Ack { flow, request: ack });
@@ -190,7 +207,14 @@ impl TransactionLayer {
     }
 
     /// The CANCEL has a transaction of its own, and the layer answers it; the INVITE is answered by the application.
-    fn handle_cancel(&mut self, now: Instant, flow: Flow, mut cancel: Request, mut via: Via, key: TransactionKey) {
+    fn handle_cancel(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        mut cancel: Request,
+        mut via: Via,
+        key: TransactionKey,
+    ) {
         let invite = self.keys.server(&cancel, &via, &Method::INVITE);
         let invite = self.server_keys.get(&invite).copied();
         stamp(&mut cancel, &mut via, flow.remote);
