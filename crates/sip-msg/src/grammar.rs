@@ -6,7 +6,6 @@ use alloc::{string::String, vec::Vec};
 use core::fmt;
 
 use bytes::Bytes;
-use bytestring::ByteString;
 
 use crate::Text;
 
@@ -132,8 +131,6 @@ pub struct Unexpected {
 #[derive(Clone, Debug)]
 pub struct Cursor<'a> {
     source: &'a Bytes,
-    /// The source, if it is UTF-8: checked once, and each text is a part of it.
-    utf8: Option<ByteString>,
     bytes: &'a [u8],
     at: usize,
 }
@@ -142,7 +139,12 @@ impl<'a> Cursor<'a> {
     /// A cursor on the first byte of `source`.
     #[must_use]
     pub fn new(source: &'a Bytes) -> Self {
-        Self { source, utf8: ByteString::try_from(source.clone()).ok(), bytes: source, at: 0 }
+        Self { source, bytes: source, at: 0 }
+    }
+
+    /// A cursor over the part of `source` from `at` to before `end`; offsets count from the start of `source`.
+    pub(crate) fn over(source: &'a Bytes, at: usize, end: usize) -> Self {
+        Self { source, bytes: source.get(..end).unwrap_or(source), at }
     }
 
     /// Reads as if the source ended before offset `end`.
@@ -241,10 +243,12 @@ impl<'a> Cursor<'a> {
     pub fn text(&self, start: usize, end: usize) -> Text {
         let end = end.min(self.bytes.len());
         let start = start.min(end);
-        match self.utf8.as_ref().and_then(|text| Some((text, text.get(start..end)?))) {
-            Some((text, part)) => Text::part_of(text, part),
-            None => Text::from_bytes(self.source.slice(start..end)),
-        }
+        Text::from_bytes(self.source.slice(start..end))
+    }
+
+    /// As [`Cursor::text`], for what was read by a class of bytes; all classes are ASCII.
+    pub(crate) fn ascii(&self, start: usize) -> Text {
+        Text::of_ascii(self.source.slice(start..self.at))
     }
 
     /// A `token` that is often one of `usual`, which are not read but known.
@@ -259,7 +263,7 @@ impl<'a> Cursor<'a> {
             return Err(self.unexpected(expected));
         }
         let known = usual.iter().find(|known| known.as_bytes() == token);
-        Ok(known.map_or_else(|| self.text(start, self.at), |known| Text::from_static(known)))
+        Ok(known.map_or_else(|| self.ascii(start), |known| Text::from_static(known)))
     }
 
     /// One or more bytes of `class`, where each `%` is followed by two hexadecimal digits.
@@ -270,7 +274,7 @@ impl<'a> Cursor<'a> {
             return Err(self.unexpected(expected));
         }
         check_escapes(text, start)?;
-        Ok(self.text(start, self.at))
+        Ok(self.ascii(start))
     }
 
     /// One or more bytes of `class`, as text.
@@ -279,7 +283,7 @@ impl<'a> Cursor<'a> {
         if self.take_while(class).is_empty() {
             return Err(self.unexpected(expected));
         }
-        Ok(self.text(start, self.at))
+        Ok(self.ascii(start))
     }
 
     /// A `token`.

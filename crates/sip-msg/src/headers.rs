@@ -25,8 +25,8 @@ pub(crate) struct Field {
 
 #[derive(Clone)]
 pub(crate) enum Content {
-    /// As it came: the whole line without its end, and the value in it.
-    Received { line: Span, value: Span },
+    /// As it came: the whole line without its end, the value in it, and whether a fold is in the value.
+    Received { line: Span, value: Span, folded: bool },
     /// Set here.
     Own(Bytes),
 }
@@ -73,7 +73,7 @@ impl Headers {
     /// The values on one line.
     pub(crate) fn all_of_line<'a, H: TypedHeader>(&'a self, field: &'a Field) -> All<'a, H> {
         let empty = H::FORM == Form::Element && self.value(field).is_empty();
-        let line = if empty { None } else { Some((field, self.source(field), 0)) };
+        let line = if empty { None } else { Some(self.line(field)) };
         All { headers: self, next_field: self.fields.len(), line, header: PhantomData }
     }
 
@@ -231,6 +231,22 @@ impl Headers {
         unfold(self.value(field)).into()
     }
 
+    /// The same, without a share in the buffer where it can do without.
+    fn line<'a>(&'a self, field: &'a Field) -> Line<'a> {
+        let (source, start, end) = match &field.content {
+            Content::Received { value, folded: false, .. } => {
+                (Source::Borrowed(&self.buffer), value.range().start, value.range().end)
+            }
+            Content::Received { value, .. } => {
+                let unfolded = unfold(value.of(&self.buffer));
+                let end = unfolded.len();
+                (Source::Unfolded(unfolded.into()), 0, end)
+            }
+            Content::Own(value) => (Source::Borrowed(value), 0, value.len()),
+        };
+        Line { field, source, start, at: start, end }
+    }
+
     /// Copies all lines of `name` from another message, sharing its buffer.
     pub(crate) fn copy_from(&mut self, other: &Self, name: &HeaderName) {
         for field in other.fields.iter().filter(|field| field.name == *name) {
@@ -310,44 +326,76 @@ fn folded_offset(value: &[u8], at: usize) -> usize {
 pub struct All<'a, H> {
     headers: &'a Headers,
     next_field: usize,
-    line: Option<(&'a Field, Bytes, usize)>,
+    line: Option<Line<'a>>,
     header: PhantomData<H>,
+}
+
+/// A line that is being read.
+#[derive(Debug)]
+struct Line<'a> {
+    field: &'a Field,
+    source: Source<'a>,
+    /// Where in the source the value begins, the next element, and where it ends.
+    start: usize,
+    at: usize,
+    end: usize,
+}
+
+#[derive(Debug)]
+enum Source<'a> {
+    Borrowed(&'a Bytes),
+    Unfolded(Bytes),
+}
+
+impl<'a, H: TypedHeader> All<'a, H> {
+    fn next_line(&mut self) -> Option<Line<'a>> {
+        loop {
+            let field = self.headers.fields.get(self.next_field)?;
+            self.next_field += 1;
+            // An empty line is an empty list.
+            if field.name == H::NAME && !(H::FORM == Form::Element && self.headers.value(field).is_empty()) {
+                return Some(self.headers.line(field));
+            }
+        }
+    }
+
+    fn read(&mut self, mut line: Line<'a>) -> Result<H, HeaderError> {
+        let source = match &line.source {
+            Source::Borrowed(source) => source,
+            Source::Unfolded(source) => source,
+        };
+        let mut cursor = Cursor::over(source, line.at, line.end);
+        let error = match H::parse(&mut cursor) {
+            Ok(value) => {
+                if H::FORM == Form::Element && cursor.eat_spaced(b',') {
+                    line.at = cursor.at();
+                    self.line = Some(line);
+                    return Ok(value);
+                }
+                cursor.skip_space();
+                if cursor.is_at_end() {
+                    return Ok(value);
+                }
+                let single = H::FORM == Form::Single;
+                cursor.unexpected(if single { "the end of the value" } else { "a comma or the end" })
+            }
+            Err(error) => error,
+        };
+        Err(self
+            .headers
+            .malformed::<H>(line.field, Unexpected { at: error.at.saturating_sub(line.start), ..error }))
+    }
 }
 
 impl<H: TypedHeader> Iterator for All<'_, H> {
     type Item = Result<H, HeaderError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (field, source, at) = match self.line.take() {
+        let line = match self.line.take() {
             Some(line) => line,
-            None => loop {
-                let field = self.headers.fields.get(self.next_field)?;
-                self.next_field += 1;
-                // An empty line is an empty list.
-                let empty = H::FORM == Form::Element && self.headers.value(field).is_empty();
-                if field.name == H::NAME && !empty {
-                    break (field, self.headers.source(field), 0);
-                }
-            },
+            None => self.next_line()?,
         };
-        let mut cursor = Cursor::new(&source);
-        cursor.seek(at);
-        let value = match H::parse(&mut cursor) {
-            Ok(value) => value,
-            Err(error) => return Some(Err(self.headers.malformed::<H>(field, error))),
-        };
-        if H::FORM == Form::Element && cursor.eat_spaced(b',') {
-            let at = cursor.at();
-            self.line = Some((field, source, at));
-            return Some(Ok(value));
-        }
-        cursor.skip_space();
-        if !cursor.is_at_end() {
-            let expected =
-                if H::FORM == Form::Single { "the end of the value" } else { "a comma or the end" };
-            return Some(Err(self.headers.malformed::<H>(field, cursor.unexpected(expected))));
-        }
-        Some(Ok(value))
+        Some(self.read(line))
     }
 }
 

@@ -71,7 +71,7 @@ impl Host {
         }
         match name.first() {
             Some(first) if first.is_ascii_alphanumeric() || *first == b'_' => {
-                Ok(Self::Name(cursor.text(start, cursor.at())))
+                Ok(Self::Name(cursor.ascii(start)))
             }
             _ => Err(Unexpected { at: start, expected: EXPECTED }),
         }

@@ -28,11 +28,12 @@ pub(crate) enum StartLine {
 struct Line {
     end: usize,
     next: usize,
+    folded: bool,
 }
 
 /// Where the line that starts at `at` ends, folds included.
 fn line(bytes: &[u8], at: usize) -> Result<Line, ParseError> {
-    let mut from = at;
+    let (mut from, mut folded) = (at, false);
     loop {
         let rest = bytes.get(from..).unwrap_or_default();
         let end =
@@ -48,9 +49,10 @@ fn line(bytes: &[u8], at: usize) -> Result<Line, ParseError> {
         // The empty line cannot be folded: what follows it is the body.
         if end > at && matches!(bytes.get(next), Some(b' ' | b'\t')) {
             from = next;
+            folded = true;
             continue;
         }
-        return Ok(Line { end, next });
+        return Ok(Line { end, next, folded });
     }
 }
 
@@ -85,7 +87,8 @@ fn scan(buffer: &Bytes, limits: &Limits, mode: Mode) -> Result<Head, ParseError>
 
 /// Start line of a fragment, which need not end in a line end, and where it ends.
 pub(crate) fn start(buffer: &Bytes) -> Result<(StartLine, usize), ParseError> {
-    let first = start_line_end(buffer, 0).unwrap_or(Line { end: buffer.len(), next: buffer.len() });
+    let first =
+        start_line_end(buffer, 0).unwrap_or(Line { end: buffer.len(), next: buffer.len(), folded: false });
     Ok((start_line(buffer, 0, first.end, false)?, first.next))
 }
 
@@ -159,7 +162,7 @@ fn fields(
             Err(_) if bytes.len() - origin > limits.head_bytes => return Err(too_large),
             Err(error) => return Err(error),
         };
-        match field(buffer, at, line.end) {
+        match field(buffer, at, &line) {
             Ok(_) if fields.len() >= limits.header_count => {
                 if salvaging {
                     break;
@@ -200,7 +203,7 @@ fn start_line_end(bytes: &[u8], at: usize) -> Result<Line, ParseError> {
         .ok_or(ParseError::StartLine { at: bytes.len(), expected: "the end of the line" })?;
     let line = rest.get(..newline).unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    Ok(Line { end: at + line.len(), next: at + newline + 1 })
+    Ok(Line { end: at + line.len(), next: at + newline + 1, folded: false })
 }
 
 fn start_line(buffer: &Bytes, at: usize, end: usize, lenient: bool) -> Result<StartLine, ParseError> {
@@ -273,8 +276,9 @@ fn start_line(buffer: &Bytes, at: usize, end: usize, lenient: bool) -> Result<St
     Ok(StartLine::Request { method, uri: text(at + uri_at, at + version_space) })
 }
 
-/// The header field on the line `at..end`, and the span of its value.
-fn field(buffer: &Bytes, at: usize, end: usize) -> Result<(Field, Span), ParseError> {
+/// The header field on the line that starts at `at`, and the span of its value.
+fn field(buffer: &Bytes, at: usize, line: &Line) -> Result<(Field, Span), ParseError> {
+    let (end, folded) = (line.end, line.folded);
     let bytes = buffer.get(at..end).unwrap_or_default();
     let wrong = |offset: usize, expected| ParseError::HeaderLine { at: at + offset, expected };
     let name_length =
@@ -297,7 +301,7 @@ fn field(buffer: &Bytes, at: usize, end: usize) -> Result<(Field, Span), ParseEr
     let value = Span::new(start, value_end).ok_or(too_large)?;
     let name = HeaderName::known(name)
         .unwrap_or_else(|| HeaderName::other(Text::from_bytes(buffer.slice(at..at + name_length))));
-    Ok((Field { name, content: Content::Received { line, value } }, value))
+    Ok((Field { name, content: Content::Received { line, value, folded } }, value))
 }
 
 fn read_content_length(bytes: &[u8], value: Span, known: Option<usize>) -> Result<usize, ParseError> {

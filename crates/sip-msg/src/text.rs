@@ -31,15 +31,15 @@ impl Text {
     /// Some devices send display names in Latin-1; that must not lose us the call.
     #[must_use]
     pub fn from_bytes(bytes: Bytes) -> Self {
-        match ByteString::try_from(bytes.clone()) {
-            Ok(text) => Self(text),
-            Err(_) => Self(bytes.iter().map(|&byte| char::from(byte)).collect::<String>().into()),
+        if core::str::from_utf8(&bytes).is_ok() {
+            return Self(ByteString::try_from(bytes).unwrap_or_default());
         }
+        Self(bytes.iter().map(|&byte| char::from(byte)).collect::<String>().into())
     }
 
-    /// Shares a part of text that is known to be UTF-8.
-    pub(crate) fn part_of(text: &ByteString, part: &str) -> Self {
-        Self(text.slice_ref(part))
+    /// Shares `bytes` that a grammar has found to be ASCII.
+    pub(crate) fn of_ascii(bytes: Bytes) -> Self {
+        Self(ByteString::try_from(bytes).unwrap_or_default())
     }
 
     /// The text as a string slice.

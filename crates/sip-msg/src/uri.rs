@@ -139,7 +139,7 @@ impl Uri {
                 let start = cursor.at();
                 let text = cursor.take_while(grammar::PASSWORD);
                 grammar::check_escapes(text, start)?;
-                password = Some(cursor.text(start, cursor.at()));
+                password = Some(cursor.ascii(start));
             }
             cursor.expect(b'@', "@ after the user")?;
         }
@@ -178,7 +178,7 @@ impl Uri {
             return Err(Unexpected { at: start, expected: EXPECTED });
         }
         cursor.advance(number.len());
-        let user = Some(cursor.text(start, cursor.at()));
+        let user = Some(cursor.ascii(start));
         let params = read_params(cursor)?;
         if !cursor.is_at_end() {
             return Err(cursor.unexpected("the end of the URI"));
@@ -499,7 +499,7 @@ fn read_headers(cursor: &mut Cursor<'_>) -> Result<Text, Unexpected> {
         let value = cursor.at();
         grammar::check_escapes(cursor.take_while(grammar::URI_HEADER), value)?;
         if !cursor.eat(b'&') {
-            return Ok(cursor.text(start, cursor.at()));
+            return Ok(cursor.ascii(start));
         }
     }
 }

@@ -41,6 +41,9 @@ impl NameAddr {
     /// Reads `[display-name] <URI>`, or a URI alone.
     pub(crate) fn read(cursor: &mut Cursor<'_>) -> Result<Self, Unexpected> {
         let start = cursor.at();
+        if cursor.peek() == Some(b'<') {
+            return Ok(Self { display_name: None, uri: read_bracketed(cursor)? });
+        }
         let display_name = read_display_name(cursor)?;
         if cursor.peek() == Some(b'<') {
             return Ok(Self { display_name, uri: read_bracketed(cursor)? });
@@ -78,6 +81,7 @@ fn read_display_name(cursor: &mut Cursor<'_>) -> Result<Option<Text>, Unexpected
         return Ok(Some(name).filter(|name| !name.is_empty()));
     }
     let start = cursor.at();
+    let name = cursor.rest();
     // Tokens only, by the grammar; devices send UTF-8 and other bytes without quotes, which harms nobody.
     while let Some(byte) = cursor.peek() {
         if grammar::is(byte, grammar::TOKEN) || byte >= 0x80 || matches!(byte, b' ' | b'\t') {
@@ -86,9 +90,9 @@ fn read_display_name(cursor: &mut Cursor<'_>) -> Result<Option<Text>, Unexpected
             break;
         }
     }
-    let name = cursor.text(start, cursor.at());
-    let trimmed = name.trim_end();
-    Ok(if trimmed.is_empty() { None } else { Some(cursor.text(start, start + trimmed.len())) })
+    let read = cursor.at() - start;
+    let length = name.get(..read).unwrap_or_default().trim_ascii_end().len();
+    Ok(if length == 0 { None } else { Some(cursor.text(start, start + length)) })
 }
 
 pub(crate) fn read_bracketed(cursor: &mut Cursor<'_>) -> Result<Uri, Unexpected> {
