@@ -69,11 +69,13 @@ impl Latch {
     }
 
     /// Takes the address of an offer or answer; another one than before makes us wait anew.
+    ///
+    /// None at all (`c=0.0.0.0`, the old way to hold a call) stops us from sending; the peer stays who it was.
     pub(crate) fn signal(&mut self, address: Option<SocketAddr>) {
-        if self.signalled != address {
-            self.signalled = address;
+        if address.is_some() && self.signalled != address {
             self.state = WAITING;
         }
+        self.signalled = address;
     }
 
     /// Waits anew, as when nothing came for so long that the peer may have moved.
@@ -83,8 +85,9 @@ impl Latch {
 
     /// Where to send: the peer's address as far as it is known.
     pub(crate) fn destination(&self) -> Option<SocketAddr> {
+        let signalled = self.signalled.filter(reachable)?;
         match self.state {
-            State::Waiting { .. } => self.signalled.filter(reachable),
+            State::Waiting { .. } => Some(signalled),
             State::Locked(address) | State::Supposed(address) => Some(address),
         }
     }
@@ -306,6 +309,19 @@ mod tests {
         assert_eq!(latch.destination(), Some(address(STRANGER)));
         latch.signal(Some(address("192.0.2.11:5000")));
         assert_eq!(latch.destination(), Some(address("192.0.2.11:5000")));
+    }
+
+    // rfc: 3264 §8.4 — `c=0.0.0.0` is a hold: nothing is sent, and the peer may still be heard
+    #[test]
+    fn a_peer_that_holds_by_address_is_sent_nothing_and_still_heard() {
+        let (mut latch, clock) = (waiting_for(PEER), Clock::new());
+        latch.judge(clock.now(), address(PEER), false);
+        latch.signal(None);
+        assert_eq!(latch.destination(), None);
+        assert_eq!(latch.judge(clock.now(), address(PEER), false), Verdict::Accept);
+        assert_eq!(latch.judge(clock.now(), address(STRANGER), false), Verdict::Refuse);
+        latch.signal(Some(address(PEER)));
+        assert_eq!(latch.destination(), Some(address(PEER)));
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub struct Config {
     pub latching: Latching,
     /// How long nothing may come from a peer that should send until [`Event::MediaTimeout`]. Default 30 s.
     pub media_timeout: Duration,
-    /// How much audio [`Session::write`] keeps. Default 1 s.
+    /// How much audio [`Session::write`] keeps, at most a minute. Default 1 s.
     pub queue: Duration,
     /// How long a digit lasts. Default 100 ms.
     pub digit_duration: Duration,

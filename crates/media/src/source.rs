@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use crate::{FRAME_SAMPLES, Frame, Tone};
 
+/// The most samples that are queued, whatever was configured: a minute.
+const LONGEST_QUEUE: usize = 480_000;
+
 /// What is sent when nothing is being played.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
@@ -54,8 +57,8 @@ struct Playback {
 
 impl Player {
     pub(crate) fn new(queue_limit: usize) -> Self {
-        let queue = VecDeque::with_capacity(queue_limit);
-        Self { source: Source::Silence, tone: Tone::new(0.0), playback: None, next_id: 0, queue, queue_limit }
+        let (source, tone, queue) = (Source::Silence, Tone::new(0.0), VecDeque::new());
+        Self { source, tone, playback: None, next_id: 0, queue, queue_limit: queue_limit.min(LONGEST_QUEUE) }
     }
 
     pub(crate) fn set_source(&mut self, source: Source) {

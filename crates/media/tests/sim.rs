@@ -479,3 +479,42 @@ fn random_datagrams_do_no_harm_and_are_answered_to_nobody() {
         assert!(bob > 0.98 && (!secured || alice > 0.98), "{secured} {bob} {alice}");
     }
 }
+
+// rfc: 7983 §7 — the first octet tells STUN, DTLS and RTP apart
+// rfc: 5761 §4 — RTCP is told from RTP by its payload type
+#[test]
+fn what_is_neither_rtp_nor_rtcp_here_is_told_apart() {
+    let (mut world, a, _) = clear_call(16, Impairment::default());
+    let mut malformed = |to: &str, bytes: &[u8]| {
+        let (now, from, to) = (world.now(), address(BOB), address(to));
+        let phone = world.node(a);
+        let before = phone.session.statistics().malformed;
+        phone.handle_datagram(now, Datagram { from, to, bytes: bytes.to_vec() });
+        phone.session.statistics().malformed - before
+    };
+    let report = [0x80, 201, 0, 1, 0, 0, 0, 9];
+    let rtcp_port = "192.0.2.1:4001";
+    assert_eq!(malformed(ALICE, &[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42]), 0, "STUN is let pass");
+    assert_eq!(malformed(ALICE, &[22, 254, 253]), 1, "DTLS was not agreed");
+    assert_eq!(malformed(rtcp_port, &report), 0);
+    assert_eq!(malformed(ALICE, &report), 1, "RTCP on the RTP port was not agreed");
+    assert_eq!(malformed(ALICE, &[0x80, 3, 0, 1, 0, 0, 0, 9, 0, 0, 0, 9, 1, 2]), 1, "GSM was not agreed");
+    assert_eq!(malformed(ALICE, &[]), 1);
+}
+
+#[test]
+fn goodbye_is_said_and_nothing_after_it() {
+    let (mut world, a, b) = clear_call(17, Impairment::default());
+    world.run_for(seconds(1));
+    let now = world.now();
+    world.node(a).session.close(now);
+    world.node(a).collect();
+    let goodbye = world.node(a).outbox.back().unwrap().bytes.clone();
+    let compound = rtp::rtcp::Compound::new(&goodbye).unwrap();
+    assert!(compound.packets().any(|packet| matches!(packet, rtp::rtcp::Packet::Bye(_))));
+    let sent = world.node(a).session.statistics().packets_sent;
+    world.run_for(seconds(10));
+    assert_eq!(world.node(a).session.statistics().packets_sent, sent);
+    assert_eq!(world.node(a).session.poll_timeout(), None);
+    assert!(world.node(b).session.statistics().packets_sent > sent);
+}

@@ -174,6 +174,11 @@ impl Task {
                         | Event::CompetingSource { .. }
                         | Event::Statistics(_) => {}
                     }
+                    // Numbers come again; they must not take the place of what comes once.
+                    let crowded = self.events.capacity() < self.events.max_capacity() / 2;
+                    if crowded && matches!(event, Event::Statistics(_)) {
+                        continue;
+                    }
                     if let Err(mpsc::error::TrySendError::Full(event)) = self.events.try_send(event) {
                         tracing::warn!(?event, "the application does not read media events; one is lost");
                     }

@@ -243,3 +243,83 @@ impl Incoming {
 fn lost(statistics: &SourceStatistics) -> u64 {
     u64::try_from(statistics.lost).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rtp::{PacketBuilder, RtpTime};
+    use testkit::Clock;
+
+    struct Ear {
+        clock: Clock,
+        incoming: Incoming,
+    }
+
+    impl Ear {
+        fn new() -> Self {
+            let mut incoming = Incoming::new();
+            incoming.configure(&Agreement::new("192.0.2.1:4000".parse().unwrap(), CodecId::Pcmu));
+            Self { clock: Clock::new(), incoming }
+        }
+
+        fn take(&mut self, ssrc: u32, sequence_number: u16, octets: usize) -> Taken {
+            let mut bytes = vec![0; 12 + octets];
+            let timestamp = RtpTime(u32::from(sequence_number) * 160);
+            let payload = vec![0x90; octets];
+            PacketBuilder::new(0, sequence_number, timestamp, ssrc)
+                .payload(&payload)
+                .write(&mut bytes)
+                .unwrap();
+            let packet = Packet::new(bytes.as_slice()).unwrap();
+            assert!(self.incoming.knows(&packet));
+            self.incoming.take(self.clock.now(), &packet, true)
+        }
+
+        /// Whether the next frame is loud.
+        fn hears(&mut self) -> bool {
+            let mut frame = [0; FRAME_SAMPLES];
+            self.incoming.play_out(self.clock.now(), &mut frame);
+            self.clock.advance(Duration::from_millis(20));
+            frame.iter().all(|sample| sample.abs() > 1_000)
+        }
+    }
+
+    // rfc: 3550 §8.2 — another SSRC is another source; one stray packet of it changes nothing
+    #[test]
+    fn a_stray_ssrc_changes_nothing_and_two_packets_in_order_take_over() {
+        let mut ear = Ear::new();
+        for number in 0..20 {
+            assert_eq!(ear.take(1, number, 160), Taken::Played);
+            assert_eq!(ear.take(2, 5_000 + 7 * number, 160), Taken::Stray);
+            let heard = ear.hears();
+            assert!(heard || number < 4, "frame {number}");
+        }
+        assert_eq!(ear.take(3, 900, 160), Taken::Stray);
+        assert_eq!(ear.take(3, 901, 160), Taken::Played);
+        assert_eq!(ear.take(1, 20, 160), Taken::Stray);
+    }
+
+    #[test]
+    fn a_packet_longer_than_we_said_is_not_kept() {
+        let mut ear = Ear::new();
+        assert_eq!(ear.take(1, 1, 640), Taken::Played);
+        assert_eq!(ear.take(1, 2, 641), Taken::TooLong);
+    }
+
+    #[test]
+    fn an_empty_packet_plays_and_does_not_hang() {
+        let mut ear = Ear::new();
+        for number in 0..10 {
+            ear.take(1, number, 0);
+            assert!(!ear.hears());
+        }
+    }
+
+    // rfc: 3264 §8.3.2 — packets of the codec before may still be under way
+    #[test]
+    fn the_codec_before_is_still_understood() {
+        let mut ear = Ear::new();
+        ear.incoming.configure(&Agreement::new("192.0.2.1:4000".parse().unwrap(), CodecId::Pcma));
+        assert_eq!(ear.take(1, 1, 160), Taken::Played);
+    }
+}

@@ -195,3 +195,98 @@ impl Outgoing {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rtp::Packet;
+    use testkit::Clock;
+
+    const SILENCE: Frame = [0; 160];
+
+    fn outgoing(ptime: Duration) -> Outgoing {
+        let mut outgoing = Outgoing::new(Clock::new().now(), &mut Random::new([5; 32]));
+        let remote = "192.0.2.1:4000".parse().unwrap();
+        outgoing.configure(&Agreement::new(remote, CodecId::Pcma).ptime(ptime).telephone_event(101));
+        outgoing
+    }
+
+    /// The next packet: payload type, marker, sequence number, timestamp, octets of payload.
+    fn next(outgoing: &mut Outgoing) -> Option<(u8, bool, u16, RtpTime, usize)> {
+        let mut buffer = Vec::new();
+        let ready = if outgoing.sends_digits() {
+            outgoing.digit_packet(101.into(), &mut buffer)
+        } else {
+            outgoing.audio_packet(&SILENCE, &mut buffer)
+        };
+        let packet = Packet::new(buffer.as_slice()).ok().filter(|_| ready)?;
+        assert_eq!(packet.ssrc(), outgoing.ssrc);
+        let payload = packet.payload().len();
+        Some((packet.payload_type(), packet.marker(), packet.sequence_number(), packet.timestamp(), payload))
+    }
+
+    // rfc: 3550 §5.1 — SSRC, sequence number and timestamp start at random values
+    #[test]
+    fn streams_start_at_different_random_numbers() {
+        let now = Clock::new().now();
+        let start = |seed| {
+            let outgoing = Outgoing::new(now, &mut Random::new([seed; 32]));
+            (outgoing.ssrc, outgoing.sequence_number, outgoing.timestamp)
+        };
+        assert_eq!(start(1), start(1));
+        let (one, other) = (start(1), start(2));
+        assert!(one.0 != other.0 && one.1 != other.1 && one.2 != other.2);
+        assert!((0..50).all(|seed| start(seed).1 < 0x8000), "SRTP receivers must not meet an early wrap");
+    }
+
+    // rfc: 3551 §4.1 — the marker is on the first packet after a silence, and the timestamp counts through it
+    #[test]
+    fn the_marker_shows_where_audio_begins_again() {
+        let mut outgoing = outgoing(FRAME_DURATION);
+        let (_, marker, number, timestamp, octets) = next(&mut outgoing).unwrap();
+        assert!(marker);
+        assert_eq!(octets, 160);
+        let second = next(&mut outgoing).unwrap();
+        assert_eq!(second, (8, false, number.wrapping_add(1), timestamp.plus(160), 160));
+        outgoing.skip(10);
+        let third = next(&mut outgoing).unwrap();
+        assert_eq!(third, (8, true, number.wrapping_add(2), timestamp.plus(12 * 160), 160));
+    }
+
+    #[test]
+    fn longer_packets_carry_the_timestamp_of_their_first_frame() {
+        let mut outgoing = outgoing(Duration::from_millis(60));
+        assert_eq!((next(&mut outgoing), next(&mut outgoing)), (None, None));
+        let (.., number, timestamp, octets) = next(&mut outgoing).unwrap();
+        assert_eq!(octets, 480);
+        assert_eq!((next(&mut outgoing), next(&mut outgoing)), (None, None));
+        assert_eq!(next(&mut outgoing), Some((8, false, number.wrapping_add(1), timestamp.plus(480), 480)));
+    }
+
+    // rfc: 4733 §2.5.1 — a digit has one timestamp, takes the place of audio and the sequence numbers go on
+    #[test]
+    fn a_digit_takes_the_place_of_audio() {
+        let mut outgoing = outgoing(FRAME_DURATION);
+        let (.., number, timestamp, _) = next(&mut outgoing).unwrap();
+        outgoing.send_digits("1", Duration::from_millis(40)).unwrap();
+        assert!(!outgoing.digits_done());
+        let mut events = Vec::new();
+        while outgoing.sends_digits() {
+            events.extend(next(&mut outgoing));
+        }
+        assert!(outgoing.digits_done() && !outgoing.digits_done());
+        assert_eq!(events.len(), 4, "40 ms are two packets, the last of them three times");
+        for (step, event) in (1..).zip(&events) {
+            assert_eq!(*event, (101, step == 1, number.wrapping_add(step), timestamp.plus(160), 4));
+        }
+        assert!(next(&mut outgoing).unwrap().1, "audio begins again");
+    }
+
+    #[test]
+    fn an_unknown_digit_sends_none_of_them() {
+        let mut outgoing = outgoing(FRAME_DURATION);
+        let error = outgoing.send_digits("12x", Duration::from_millis(40));
+        assert_eq!(error, Err(DigitsError::NoSuchDigit('x')));
+        assert!(!outgoing.sends_digits());
+    }
+}
