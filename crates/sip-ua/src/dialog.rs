@@ -309,7 +309,10 @@ mod tests {
         assert_eq!(bye.uri_text(), "sip:alice@192.0.2.1");
         assert_eq!(routes(&bye), ["<sip:p1.example;lr>", "<sip:p2.example;lr>", "<sip:p3.example;lr;x=1>"]);
         assert_eq!(bye.headers().require::<From>().unwrap().to_string(), "<sip:bob@example.com>;tag=b");
-        assert_eq!(bye.headers().require::<To>().unwrap().to_string(), "\"Alice\" <sip:alice@example.com>;tag=a");
+        assert_eq!(
+            bye.headers().require::<To>().unwrap().to_string(),
+            "\"Alice\" <sip:alice@example.com>;tag=a"
+        );
     }
 
     // rfc: 3261 §12.2.1.1 — a strict router goes into the Request-URI, the target behind the last route
@@ -336,7 +339,10 @@ mod tests {
         dialog.request(Method::INFO);
         let ack = dialog.ack(&invite());
         assert_eq!(ack.headers().require::<CSeq>().unwrap(), CSeq::new(7, Method::ACK));
-        assert_eq!(ack.headers().raw(sip_msg::HeaderName::AUTHORIZATION), invite().headers().raw(sip_msg::HeaderName::AUTHORIZATION));
+        assert_eq!(
+            ack.headers().raw(sip_msg::HeaderName::AUTHORIZATION),
+            invite().headers().raw(sip_msg::HeaderName::AUTHORIZATION)
+        );
     }
 
     // rfc: 3261 §12.2.2 — a lower CSeq is out of order, a gap is not

@@ -9,9 +9,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::agent::Agent;
 use crate::event::{Event, Output};
+use crate::registrar::{self, Registrar};
 
 /// How many commands may wait for the task.
 const COMMANDS: usize = 1024;
+/// Registrar events that may wait for the application.
+const REGISTRAR_EVENTS: usize = 1024;
 
 /// The task has ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -129,4 +132,41 @@ async fn sleep_until(at: Option<Instant>) {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
     }
+}
+
+/// What a running registrar has to tell.
+#[derive(Debug)]
+pub struct RegistrarEvents {
+    events: mpsc::Receiver<registrar::Event>,
+}
+
+impl RegistrarEvents {
+    /// The next event; `None` when the task has ended. Cancel safe.
+    pub async fn next(&mut self) -> Option<registrar::Event> {
+        self.events.recv().await
+    }
+}
+
+/// Starts the task of a registrar; it ends when the events are dropped. Must be called within a tokio runtime.
+///
+/// Events that nobody takes are lost: they are only for a log.
+pub fn start_registrar(mut registrar: Registrar, mut transports: Transports) -> RegistrarEvents {
+    let (sender, events) = mpsc::channel(REGISTRAR_EVENTS);
+    tokio::spawn(async move {
+        loop {
+            while let Some(output) = registrar.poll_output() {
+                match output {
+                    registrar::Output::Action(action) => transports.perform(action),
+                    registrar::Output::Event(event) => drop(sender.try_send(event)),
+                }
+            }
+            let timeout = registrar.poll_timeout();
+            tokio::select! {
+                input = transports.next() => registrar.handle_input(now(), input),
+                () = sleep_until(timeout) => registrar.handle_timeout(now()),
+                () = sender.closed() => return,
+            }
+        }
+    });
+    RegistrarEvents { events }
 }

@@ -193,6 +193,19 @@ impl InviteUsage {
         }
     }
 
+    /// The Call-ID, from the first message on.
+    pub(crate) fn call_id(&self) -> Option<Text> {
+        match &self.state {
+            State::Calling(calling) => calling.call_id(),
+            State::Alerting(_) | State::Established(_) | State::Over(_) => self.dialog().map(|dialog| dialog.call_id().clone()),
+        }
+    }
+
+    /// Whether the application has been told of the end.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// The agreed direction of a call that stands.
     pub(crate) fn direction(&self) -> Option<Direction> {
         match &self.state {

@@ -34,6 +34,11 @@ pub trait MediaPlan: Send + fmt::Debug {
     /// A copy, offer outstanding and all, for another early dialog of the same INVITE.
     fn fork(&self) -> Box<dyn MediaPlan>;
 
+    /// Tells that this dialog is the one that stands, when several have rung: what was agreed here holds for the call.
+    ///
+    /// Called once, on the caller's side, after the 2xx.
+    fn confirm(&mut self) {}
+
     /// The direction that was agreed, as we see it; `None` before there is an agreement.
     fn direction(&self) -> Option<Direction>;
 }

@@ -1,3 +1,139 @@
-//! The `voip` command.
+//! The `voip` command: makes, takes and tests phone calls.
+//!
+//! One file for each subcommand; [`common`] holds the options they share and [`report`] what they print.
 
-fn main() {}
+#![expect(clippy::disallowed_methods, reason = "the command is the outermost layer: it owns the clock and the tasks")]
+
+mod answer;
+mod call;
+mod common;
+mod demo;
+mod interrupt;
+mod options;
+mod parse;
+mod register;
+mod registrar;
+mod report;
+mod session;
+mod wire;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use common::Common;
+use report::Reporter;
+
+/// Make, take and test phone calls over SIP.
+#[derive(Debug, Parser)]
+#[command(name = "voip", version, max_term_width = 110)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Prove that everything works: a registrar and two phones that call each other, inside this process
+    Demo(demo::Demo),
+    /// Wait for calls and answer them
+    Answer(answer::Answer),
+    /// Call somebody
+    Call(Box<call::Call>),
+    /// Register, and keep the registration fresh
+    Register(register::Register),
+    /// Ask a SIP server or phone what it can do: a SIP ping
+    Options(options::Options),
+    /// Send a text message (not available yet)
+    Message {
+        /// Who gets it
+        target: String,
+        /// What it says
+        text: String,
+    },
+    /// A small registrar and proxy for development
+    Registrar(registrar::Registrar),
+    /// Read a SIP message or a session description and say what is wrong with it
+    Parse(parse::Parse),
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Why the command did not do what was asked; the text names what to do about it.
+#[derive(Debug)]
+enum Failure {
+    /// Wrong usage or configuration, found before any packet was sent: exit code 2.
+    Usage(String),
+    /// The call, the registration or the input failed: exit code 1.
+    Failed(String),
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Self::Usage(text) | Self::Failed(text)) = self;
+        f.write_str(text)
+    }
+}
+
+impl Failure {
+    fn usage(text: impl Into<String>) -> Self {
+        Self::Usage(text.into())
+    }
+
+    fn failed(text: impl Into<String>) -> Self {
+        Self::Failed(text.into())
+    }
+
+    /// A flag whose layer is not built yet.
+    fn not_available_yet(flag: &str) -> Self {
+        Self::Usage(format!("{flag} is not available yet"))
+    }
+}
+
+type Outcome = Result<(), Failure>;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    cli.common.start_logging();
+    let reporter = Reporter::new(cli.common.json, cli.common.show_callers);
+    let outcome = tokio::select! {
+        outcome = run(cli, &reporter) => outcome,
+        () = interrupt::second_interrupt() => std::process::exit(130),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let (code, text) = match failure {
+                Failure::Usage(text) => (2, text),
+                Failure::Failed(text) => (1, text),
+            };
+            reporter.error(&text);
+            ExitCode::from(code)
+        }
+    }
+}
+
+async fn run(cli: Cli, reporter: &Reporter) -> Outcome {
+    let common = cli.common;
+    common.check()?;
+    match cli.command {
+        Command::Demo(demo) => demo.run(&common, reporter).await,
+        Command::Answer(answer) => answer.run(&common, reporter).await,
+        Command::Call(call) => call.run(&common, reporter).await,
+        Command::Register(register) => register.run(&common, reporter).await,
+        Command::Options(options) => options.run(&common, reporter).await,
+        Command::Message { .. } => Err(Failure::not_available_yet("message")),
+        Command::Registrar(registrar) => registrar.run(&common, reporter).await,
+        Command::Parse(parse) => parse.run(&common),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "voip", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}

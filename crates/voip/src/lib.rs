@@ -1,1 +1,34 @@
-//! Phone calls in a few lines: SIP, SDP, RTP and SRTP behind one small async API.
+#![doc = include_str!("../README.md")]
+
+mod account;
+mod call;
+mod config;
+mod driver;
+mod endpoint;
+mod error;
+mod local;
+mod plan;
+mod registrar;
+mod registration;
+mod tls;
+
+pub use account::Account;
+pub use call::{Call, CallEvent, Dial, Ended, IncomingCall, OutgoingCall, Progress};
+pub use config::{Config, Listen, ListenError};
+pub use endpoint::{Endpoint, Incoming};
+pub use error::{BindError, CallError, Error, RegisterError, RequestError, TargetError};
+pub use registrar::Registrar;
+pub use registration::{Registration, RegistrationState};
+pub use tls::{Tls, TlsError};
+
+pub use media::driver::{FrameReader, FrameWriter, MediaHandle, Played, PortChoice, Recording};
+pub use media::{Agreement, CodecId, Impairment, SrtpPolicy, Statistics, measure, wav};
+pub use sdp::Direction;
+pub use sip_msg::{CallerId, HeaderName, Message, Method, Request, Response, StatusCode, Uri, UriError};
+pub use sip_txn::{Direction as TapDirection, Flow, Tap, Transport};
+pub use sip_ua::{Reply, Side};
+
+/// The crates this facade stands on, for what it does not re-export.
+pub mod crates {
+    pub use {media, sdp, sip_msg, sip_txn, sip_ua};
+}

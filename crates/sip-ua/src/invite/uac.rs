@@ -47,6 +47,10 @@ pub(super) struct Early {
 }
 
 impl Calling {
+    pub(super) fn call_id(&self) -> Option<Text> {
+        self.request.headers().get::<CallId>().ok().flatten().map(|CallId(id)| id)
+    }
+
     pub(super) fn early_of(&mut self, remote_tag: &str) -> Option<&mut Early> {
         self.early.iter_mut().find(|early| early.dialog.remote_tag() == remote_tag)
     }
@@ -230,7 +234,8 @@ impl InviteUsage {
             }
         };
         self.acknowledge(context, now, client, &dialog, &request, answer.as_ref());
-        let established = Established::new(dialog, plan);
+        let mut established = Established::new(dialog, plan);
+        established.plan.confirm();
         self.state = State::Established(Box::new(established));
         if let Some(why) = cancelled {
             self.farewell = Some(why);

@@ -1,0 +1,223 @@
+//! `voip answer`: waits for calls and answers them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+use tokio::sync::mpsc;
+use voip::{Call, CallError, IncomingCall, Reply, StatusCode, Uri};
+
+use crate::common::{Common, load_wav, parse_uri, seconds};
+use crate::interrupt::interrupted;
+use crate::report::Reporter;
+use crate::session::{CallReport, Limits, attend, finish, record};
+use crate::{Failure, Outcome};
+
+/// Prints "listening" once it can be called; echoes what is said unless told otherwise.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Answer {
+    /// Send back what is heard (the default)
+    #[arg(long, group = "source")]
+    echo: bool,
+    /// Play this WAV file, then hang up
+    #[arg(long, value_name = "FILE.wav", group = "source")]
+    play: Option<PathBuf>,
+    /// Send a tone of this frequency
+    #[arg(long, value_name = "HZ", group = "source")]
+    tone: Option<f64>,
+    /// Follow a menu (not available yet)
+    #[arg(long, value_name = "FILE.toml", group = "source")]
+    ivr: Option<PathBuf>,
+    /// Record callers to this WAV file; the second call goes to FILE-2.wav
+    #[arg(long, value_name = "FILE.wav")]
+    record: Option<PathBuf>,
+    /// Let it ring before answering
+    #[arg(long, value_name = "SECS", value_parser = seconds)]
+    ring_for: Option<Duration>,
+    /// Play this before answering (not available yet)
+    #[arg(long, value_name = "FILE.wav")]
+    early_media: Option<PathBuf>,
+    /// Send provisional responses reliably (not available yet)
+    #[arg(long)]
+    reliable: bool,
+    /// Refuse every call with this status code
+    #[arg(long, value_name = "CODE", group = "refusal")]
+    reject: Option<u16>,
+    /// Send every caller elsewhere (302)
+    #[arg(long, value_name = "URI", group = "refusal")]
+    redirect: Option<String>,
+    /// Ask callers for these credentials (not available yet)
+    #[arg(long, value_name = "USER:PASSWORD")]
+    challenge: Option<String>,
+    /// Hang up after this time
+    #[arg(long, value_name = "SECS", value_parser = seconds)]
+    hangup_after: Option<Duration>,
+    /// Exit when this many calls have ended
+    #[arg(long, value_name = "N")]
+    max_calls: Option<u64>,
+    /// Refuse calls above this number at a time (486)
+    #[arg(long, value_name = "N")]
+    max_concurrent: Option<u64>,
+}
+
+/// What each call needs, made ready before the first one comes.
+struct Desk {
+    answer: Answer,
+    samples: Option<Arc<[i16]>>,
+    refusal: Option<Reply>,
+    reporter: Reporter,
+    live: AtomicU64,
+}
+
+impl Answer {
+    pub(crate) async fn run(self, common: &Common, reporter: &Reporter) -> Outcome {
+        self.check()?;
+        let desk = Arc::new(Desk {
+            samples: self.play.as_deref().map(load_wav).transpose()?,
+            refusal: self.refusal()?,
+            reporter: reporter.clone(),
+            live: AtomicU64::new(0),
+            answer: self,
+        });
+        let account = common.account()?;
+        let (endpoint, mut incoming) = common.endpoint().await?;
+        let registration = common.registration(&endpoint, account.as_ref(), reporter).await?;
+        let addresses: Vec<_> = endpoint.local_addresses().iter().map(ToString::to_string).collect();
+        reporter.event("listening", json!({ "addresses": addresses }));
+        let (done, mut ended) = mpsc::unbounded_channel();
+        let (mut number, mut finished) = (0, 0);
+        while desk.answer.max_calls.is_none_or(|most| finished < most) {
+            tokio::select! {
+                call = incoming.next() => {
+                    let Some(call) = call else { return Err(Failure::failed("the endpoint was shut down")) };
+                    number += 1;
+                    let (desk, done) = (Arc::clone(&desk), done.clone());
+                    tokio::spawn(async move {
+                        desk.serve(call, number).await;
+                        // Nobody counts any more: the command is ending.
+                        let _ = done.send(());
+                    });
+                }
+                Some(()) = ended.recv() => finished += 1,
+                () = interrupted() => break,
+            }
+        }
+        // The calls hang up by themselves on Ctrl-C; they report their end before we close the sockets.
+        while finished < number && ended.recv().await.is_some() {
+            finished += 1;
+        }
+        if let (Some(registration), Some(account)) = (registration, &account) {
+            crate::common::unregister(registration, account, reporter).await;
+        }
+        endpoint.shut_down().await;
+        Ok(())
+    }
+
+    fn check(&self) -> Outcome {
+        let wanted = [
+            ("--ivr", self.ivr.is_some()),
+            ("--early-media", self.early_media.is_some()),
+            ("--reliable", self.reliable),
+            ("--challenge", self.challenge.is_some()),
+        ];
+        wanted.iter().find(|(_, wanted)| *wanted).map_or(Ok(()), |(flag, _)| Err(Failure::not_available_yet(flag)))
+    }
+
+    fn refusal(&self) -> Result<Option<Reply>, Failure> {
+        if let Some(target) = &self.redirect {
+            let target: Uri = parse_uri("--redirect", target)?;
+            return Ok(Some(Reply::new(StatusCode::MOVED_TEMPORARILY).contact(target)));
+        }
+        let Some(code) = self.reject else { return Ok(None) };
+        match StatusCode::new(code) {
+            Some(status) if code >= 300 => Ok(Some(Reply::new(status))),
+            _ => Err(Failure::usage(format!("--reject {code}: a refusal has a code from 300 to 699"))),
+        }
+    }
+}
+
+impl Desk {
+    /// One call, from its INVITE to its end.
+    async fn serve(&self, call: IncomingCall, number: u64) {
+        let report = CallReport::new(&self.reporter, number, call.call_id());
+        report.event(
+            "incoming",
+            json!({ "from": self.reporter.caller(call.from()), "to": self.reporter.caller(call.to()) }),
+        );
+        let live = self.live.fetch_add(1, Ordering::Relaxed);
+        let too_many = self.answer.max_concurrent.is_some_and(|most| live >= most);
+        let outcome = match &self.refusal {
+            _ if too_many => refuse(call, StatusCode::BUSY_HERE.into(), &report).await,
+            Some(refusal) => refuse(call, refusal.clone(), &report).await,
+            None => self.answer(call, &report, number).await,
+        };
+        self.live.fetch_sub(1, Ordering::Relaxed);
+        if let Err(Failure::Failed(message) | Failure::Usage(message)) = outcome {
+            report.event("error", json!({ "message": message }));
+        }
+    }
+
+    async fn answer(&self, call: IncomingCall, report: &CallReport<'_>, number: u64) -> Outcome {
+        if let Some(time) = self.answer.ring_for {
+            call.ring().await.map_err(failed)?;
+            report.event("ringing", json!({ "status": 180, "early_media": false }));
+            tokio::select! {
+                () = tokio::time::sleep(time) => {}
+                ended = call.cancelled() => {
+                    report.ended(&ended.map_err(failed)?);
+                    return Ok(());
+                }
+                () = interrupted() => return refuse(call, StatusCode::TEMPORARILY_UNAVAILABLE.into(), report).await,
+            }
+        }
+        let call = match call.answer().await {
+            Ok(call) => call,
+            Err(CallError::Ended(ended)) => {
+                report.ended(&ended);
+                return Ok(());
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        report.answered(&call);
+        let recording = record(&call, self.answer.record.as_deref(), number).await?;
+        self.speak(&call);
+        let limits = Limits {
+            duration: self.answer.hangup_after,
+            until_done: self.samples.is_some() && self.answer.hangup_after.is_none(),
+            ..Limits::default()
+        };
+        let (media, samples) = (call.media().clone(), self.samples.clone());
+        let work = async move {
+            if let Some(samples) = samples {
+                // A call that is over has been heard of already.
+                let _ = media.play(samples).await;
+            }
+            Ok(())
+        };
+        let ended = attend(call, report, limits, work).await;
+        finish(recording).await?;
+        report.ended(&ended?);
+        Ok(())
+    }
+
+    fn speak(&self, call: &Call) {
+        match (self.answer.tone, &self.samples) {
+            (Some(hz), _) => call.tone(hz),
+            (None, Some(_)) => {}
+            (None, None) => call.echo(),
+        }
+    }
+}
+
+async fn refuse(call: IncomingCall, reply: Reply, report: &CallReport<'_>) -> Outcome {
+    let ended = call.reject(reply).await.map_err(failed)?;
+    report.ended(&ended);
+    Ok(())
+}
+
+fn failed(error: CallError) -> Failure {
+    Failure::failed(error.to_string())
+}

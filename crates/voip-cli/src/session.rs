@@ -1,0 +1,224 @@
+//! What `answer` and `call` have in common: a call that stands, what is done in it, and what is said about it.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use voip::{Call, CallEvent, Direction, Ended, Recording, Side, Statistics, StatusCode};
+
+use crate::Failure;
+use crate::interrupt::interrupted;
+use crate::report::{CallRef, Reporter};
+
+/// Reports one call from its first event to its last.
+#[derive(Debug)]
+pub(crate) struct CallReport<'a> {
+    reporter: &'a Reporter,
+    call: CallRef,
+    started: Instant,
+}
+
+impl<'a> CallReport<'a> {
+    pub(crate) fn new(reporter: &'a Reporter, number: u64, call_id: &str) -> Self {
+        Self { reporter, call: CallRef { number, call_id: call_id.into() }, started: Instant::now() }
+    }
+
+    pub(crate) fn event(&self, name: &str, fields: Value) {
+        self.reporter.call_event(&self.call, name, fields);
+    }
+
+    /// The call stands: says what was agreed.
+    pub(crate) fn answered(&self, call: &Call) {
+        let agreement = call.agreement();
+        let codec = agreement.as_ref().and_then(voip::Agreement::codec);
+        let srtp = agreement.as_ref().and_then(voip::Agreement::srtp_profile);
+        self.event(
+            "answered",
+            json!({
+                "codec": codec.map(|codec| codec.to_string()),
+                "srtp": srtp.and_then(|profile| profile.suite_name()).unwrap_or("off"),
+                "local_media": call.media().local_address().to_string(),
+                "remote_media": agreement.and_then(|agreement| agreement.remote_rtp).map(|address| address.to_string()),
+            }),
+        );
+    }
+
+    /// Says what happened; the end is said by [`ended`](Self::ended).
+    pub(crate) fn call_event(&self, event: &CallEvent) {
+        match event {
+            CallEvent::Digit { digit, duration } => self.event(
+                "dtmf",
+                json!({ "digit": digit.to_string(), "duration_ms": milliseconds(*duration), "via": "rtp" }),
+            ),
+            CallEvent::MediaChanged { direction: Direction::SendRecv, .. } => self.event("resumed", json!({})),
+            CallEvent::MediaChanged { direction, .. } => self.event("held", json!({ "direction": direction.to_string() })),
+            CallEvent::Statistics(statistics) => self.media(statistics),
+            CallEvent::MediaTimeout => self.event("error", json!({ "message": "no media comes from the other side" })),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn media(&self, statistics: &Statistics) {
+        self.event(
+            "media",
+            json!({
+                "packets_sent": statistics.packets_sent,
+                "packets_received": statistics.packets_received,
+                "lost": statistics.lost,
+                "late": statistics.late,
+                "jitter_ms": round(statistics.jitter.as_secs_f64() * 1000.0),
+                "round_trip_ms": statistics.round_trip.map(|trip| round(trip.as_secs_f64() * 1000.0)),
+                "mos": round(statistics.mos.into()),
+            }),
+        );
+    }
+
+    pub(crate) fn ended(&self, ended: &Ended) {
+        let by = match ended.by {
+            Side::Local => "local",
+            Side::Remote => "remote",
+            Side::Error => "error",
+        };
+        self.event(
+            "ended",
+            json!({
+                "by": by,
+                "status": ended.status.map(StatusCode::code),
+                "reason": ended.reason.as_str(),
+                "duration_ms": milliseconds(self.started.elapsed()),
+            }),
+        );
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    duration.as_millis().try_into().unwrap_or(u64::MAX)
+}
+
+fn round(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}
+
+/// What ends a call from our side.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Limits {
+    /// Hang up after this time.
+    pub(crate) duration: Option<Duration>,
+    /// Put the other side on hold after this time, for that time.
+    pub(crate) hold: Option<(Duration, Duration)>,
+    /// Hang up when what was to be done is done.
+    pub(crate) until_done: bool,
+}
+
+/// Carries a call to its end: reports its events, holds and resumes, hangs up in time or on Ctrl-C.
+///
+/// `work` is what is done in the call meanwhile (playing, pressing keys); its failure ends the call and comes back.
+pub(crate) async fn attend(
+    mut call: Call,
+    report: &CallReport<'_>,
+    limits: Limits,
+    work: impl Future<Output = Result<(), Failure>>,
+) -> Result<Ended, Failure> {
+    let ended = carry(&mut call, report, limits, work).await;
+    if let Ok(statistics) = call.statistics().await {
+        report.media(&statistics);
+    }
+    match ended {
+        Ok(Some(ended)) => Ok(ended),
+        Ok(None) => call.hang_up().await.map_err(|error| Failure::failed(error.to_string())),
+        Err(failure) => {
+            // The failure is what the user has to know, whatever becomes of the BYE.
+            let _ = call.hang_up().await;
+            Err(failure)
+        }
+    }
+}
+
+/// `None` when it is our turn to hang up.
+async fn carry(
+    call: &mut Call,
+    report: &CallReport<'_>,
+    limits: Limits,
+    work: impl Future<Output = Result<(), Failure>>,
+) -> Result<Option<Ended>, Failure> {
+    let mut work = std::pin::pin!(work);
+    let mut working = true;
+    let mut over = std::pin::pin!(after(limits.duration));
+    let mut hold = limits.hold;
+    let mut turn = std::pin::pin!(after(hold.map(|(start, _)| start)));
+    let mut held = false;
+    loop {
+        tokio::select! {
+            event = call.next_event() => match event {
+                Some(CallEvent::Ended(ended)) => return Ok(Some(ended)),
+                Some(event) => report.call_event(&event),
+                None => return Err(Failure::failed("the endpoint was shut down")),
+            },
+            done = &mut work, if working => {
+                done?;
+                working = false;
+                if limits.until_done {
+                    return Ok(None);
+                }
+            }
+            () = &mut turn => {
+                let outcome = if held { call.resume().await } else { call.hold().await };
+                if let Err(error) = outcome {
+                    report.event("error", json!({ "message": error.to_string() }));
+                }
+                held = !held;
+                let next = if held { hold.take().map(|(_, length)| length) } else { None };
+                turn.set(after(next));
+            }
+            () = &mut over => return Ok(None),
+            () = interrupted() => return Ok(None),
+        }
+    }
+}
+
+/// Sleeps; without a time for ever.
+async fn after(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Records a call if that was asked for; with several calls each gets a file of its own (`x.wav`, `x-2.wav` …).
+pub(crate) async fn record(call: &Call, file: Option<&Path>, number: u64) -> Result<Option<Recording>, Failure> {
+    let Some(file) = file else { return Ok(None) };
+    let recording = call.record(numbered(file, number)).await;
+    recording.map(Some).map_err(|error| Failure::failed(error.to_string()))
+}
+
+/// Completes the file.
+pub(crate) async fn finish(recording: Option<Recording>) -> Result<(), Failure> {
+    match recording {
+        Some(recording) => recording.stop().await.map(drop).map_err(|error| Failure::failed(error.to_string())),
+        None => Ok(()),
+    }
+}
+
+fn numbered(file: &Path, number: u64) -> PathBuf {
+    if number <= 1 {
+        return file.into();
+    }
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    let name = match file.extension() {
+        Some(extension) => format!("{stem}-{number}.{}", extension.to_string_lossy()),
+        None => format!("{stem}-{number}"),
+    };
+    file.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_call_records_to_a_file_of_its_own() {
+        assert_eq!(numbered(Path::new("a/b.wav"), 1), Path::new("a/b.wav"));
+        assert_eq!(numbered(Path::new("a/b.wav"), 3), Path::new("a/b-3.wav"));
+    }
+}

@@ -1,0 +1,200 @@
+//! Placing a call.
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::time::Duration;
+
+use media::driver::MediaHandle;
+use sip_msg::{Contact, HeaderName, Message, Response, StatusCode, Text};
+use sip_ua::{Event, Invite};
+use tokio::sync::{mpsc, watch};
+
+use super::{Call, CallMedia, Ended, Link};
+use crate::account::Account;
+use crate::driver::{CALL_EVENTS, CallLink, Route};
+use crate::endpoint::{Shared, resolve};
+use crate::error::CallError;
+
+/// A call about to be placed, from [`Endpoint::dial`](crate::Endpoint::dial).
+///
+/// Awaiting it places the call and waits until it is answered; dropping that future gives up (CANCEL). To watch it ring,
+/// [`start`](Self::start) it.
+#[derive(Debug)]
+#[must_use = "nobody is called before this is awaited or started"]
+pub struct Dial {
+    shared: Shared,
+    target: String,
+    account: Option<Account>,
+    headers: Vec<(HeaderName, Text)>,
+    ring_timeout: Option<Duration>,
+}
+
+impl Dial {
+    pub(crate) fn new(shared: Shared, target: &str) -> Self {
+        let headers = shared.headers().to_vec();
+        Self { shared, target: target.into(), account: None, headers, ring_timeout: None }
+    }
+
+    /// Who calls: what From says, the password for challenges, the proxies on the way. Anonymous without it.
+    pub fn from(mut self, account: &Account) -> Self {
+        self.account = Some(account.clone());
+        self
+    }
+
+    /// One more header on the INVITE.
+    pub fn header(mut self, name: HeaderName, value: &str) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// Gives up (CANCEL) when nobody has answered by then.
+    pub fn ring_timeout(mut self, timeout: Duration) -> Self {
+        self.ring_timeout = Some(timeout);
+        self
+    }
+
+    /// Sends the INVITE.
+    ///
+    /// # Errors
+    /// [`CallError::Target`] for a target that is no URI, [`CallError::Media`] when there is no port for media.
+    pub async fn start(self) -> Result<OutgoingCall, CallError> {
+        let account = self.account.as_ref();
+        let target = resolve(&self.target, account)?;
+        let route = account.map(Account::route).unwrap_or_default();
+        let peer = crate::local::peer_address(route.first().unwrap_or(&target)).await;
+        let (plan, media) = self.shared.open_media(peer).await?;
+        let from = account.map_or_else(|| self.shared.anonymous(), Account::from);
+        let mut invite = Invite::new(from, target).route(route);
+        invite.credentials = account.and_then(Account::credentials);
+        invite.headers = self.headers;
+        invite.ring_timeout = self.ring_timeout;
+        let (sender, events) = mpsc::channel(CALL_EVENTS);
+        let (ended_sender, ended) = watch::channel(None);
+        let link = CallLink { events: sender, ended: ended_sender, media: Some(media.handle.clone()) };
+        let routes = self.shared.routes.clone();
+        let (dialog, call_id) = self
+            .shared
+            .run(move |agent, now| {
+                let dialog = agent.invite(now, invite, Box::new(plan))?;
+                // The router only ends with the endpoint; then nobody listens anyway.
+                let _ = routes.send(Route::Call { dialog, link });
+                let call_id = agent.call_id(dialog).unwrap_or_default();
+                Ok((dialog, call_id))
+            })
+            .await
+            .ok_or(CallError::ShutDown)?
+            .map_err(CallError::Command)?;
+        let link = Link::new(self.shared, dialog, call_id, events, ended);
+        Ok(OutgoingCall { link, media, answer: None })
+    }
+}
+
+impl IntoFuture for Dial {
+    type Output = Result<Call, CallError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async { self.start().await?.answered().await })
+    }
+}
+
+/// A call that was placed and is not answered yet. Dropping it cancels it.
+#[derive(Debug)]
+pub struct OutgoingCall {
+    link: Link,
+    media: CallMedia,
+    answer: Option<Response>,
+}
+
+/// How far a call has come.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Progress {
+    /// The next server works on it (100).
+    Trying,
+    /// It rings, or is forwarded, queued …
+    Ringing {
+        /// The provisional response.
+        response: Response,
+        /// There is something to hear already.
+        early_media: bool,
+    },
+}
+
+impl OutgoingCall {
+    /// The Call-ID.
+    #[must_use]
+    pub fn call_id(&self) -> &str {
+        &self.link.call_id
+    }
+
+    /// The media session: what is heard before the answer.
+    #[must_use]
+    pub fn media(&self) -> &MediaHandle {
+        &self.media.handle
+    }
+
+    /// Waits for the next step; `None` when the call was answered or has failed, which [`answered`](Self::answered)
+    /// tells. Cancel safe.
+    pub async fn progress(&mut self) -> Option<Progress> {
+        while self.answer.is_none() {
+            match self.link.events.recv().await? {
+                Event::Trying { .. } => return Some(Progress::Trying),
+                Event::Ringing { response, early_media, .. } => return Some(Progress::Ringing { response, early_media }),
+                Event::Answered { response, .. } => self.answer = Some(response),
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// How the call ended, if it has: what there is to report before [`answered`](Self::answered) makes an error of it.
+    #[must_use]
+    pub fn end(&self) -> Option<Ended> {
+        self.link.ended.borrow().clone()
+    }
+
+    /// Waits for the answer.
+    ///
+    /// # Errors
+    /// [`CallError::Rejected`] when the other side says no, [`CallError::Ended`] when nobody answered.
+    pub async fn answered(mut self) -> Result<Call, CallError> {
+        while self.progress().await.is_some() {}
+        match self.answer.take() {
+            Some(answer) => Ok(Call::new(self.link, self.media, Message::Response(answer))),
+            None => Err(failure(self.link.ended().await?)),
+        }
+    }
+
+    /// Gives up and waits until that is settled.
+    ///
+    /// # Errors
+    /// [`CallError::ShutDown`] when the endpoint is gone.
+    pub async fn cancel(self) -> Result<Ended, CallError> {
+        self.link.hang_up().await
+    }
+}
+
+/// A call that was refused is an error that says so; any other end is just the end.
+fn failure(ended: Ended) -> CallError {
+    match ended.response {
+        Some(response) if response.status().code() >= 300 => CallError::Rejected {
+            status: response.status(),
+            reason: response.reason().clone(),
+            contacts: contacts(&response),
+        },
+        _ => CallError::Ended(ended),
+    }
+}
+
+/// Where a redirection points.
+fn contacts(response: &Response) -> Vec<sip_msg::Uri> {
+    if !is_redirection(response.status()) {
+        return Vec::new();
+    }
+    response.headers().all::<Contact>().flatten().filter_map(|contact| contact.uri().cloned()).collect()
+}
+
+fn is_redirection(status: StatusCode) -> bool {
+    (300..400).contains(&status.code())
+}

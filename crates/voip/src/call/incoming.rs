@@ -1,0 +1,112 @@
+//! Being called.
+
+use std::net::SocketAddr;
+
+use sip_msg::{CallerId, From, Message, Request, StatusCode, To, TypedHeader};
+use sip_ua::{MediaPlan, Reply};
+
+use super::{Call, Ended, Link};
+use crate::driver::Route;
+use crate::error::CallError;
+
+/// Somebody calls. Dropping it refuses the call with 480 Temporarily Unavailable.
+#[derive(Debug)]
+pub struct IncomingCall {
+    link: Link,
+    request: Request,
+    source: SocketAddr,
+}
+
+impl IncomingCall {
+    pub(crate) fn new(link: Link, request: Request, source: SocketAddr) -> Self {
+        Self { link, request, source }
+    }
+
+    /// The INVITE. What it says of the caller is the caller's claim.
+    #[must_use]
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// Who calls, as the From header claims.
+    #[must_use]
+    pub fn from(&self) -> Option<CallerId> {
+        self.identity::<From>()
+    }
+
+    /// Whom they call.
+    #[must_use]
+    pub fn to(&self) -> Option<CallerId> {
+        self.identity::<To>()
+    }
+
+    /// From and To have been read before the call came here, so there is always one.
+    fn identity<H: TypedHeader>(&self) -> Option<CallerId>
+    where
+        for<'a> CallerId: std::convert::From<&'a H>,
+    {
+        self.request.headers().get::<H>().ok().flatten().map(|header| (&header).into())
+    }
+
+    /// The Call-ID.
+    #[must_use]
+    pub fn call_id(&self) -> &str {
+        &self.link.call_id
+    }
+
+    /// Lets it ring at the caller's (180).
+    ///
+    /// # Errors
+    /// [`CallError::Ended`] when the caller has given up.
+    pub async fn ring(&self) -> Result<(), CallError> {
+        self.link.command(|agent, now, dialog| agent.ring(now, dialog, StatusCode::RINGING, None)).await
+    }
+
+    /// Waits until the caller gives up.
+    ///
+    /// # Errors
+    /// [`CallError::ShutDown`] when the endpoint is gone.
+    pub async fn cancelled(&self) -> Result<Ended, CallError> {
+        self.link.ended().await
+    }
+
+    /// Answers.
+    ///
+    /// # Errors
+    /// [`CallError::Ended`] when the caller has given up, [`CallError::Command`] when media does not fit (the caller
+    /// hears 488), [`CallError::Media`] when there is no port for media (the caller hears 503).
+    pub async fn answer(self) -> Result<Call, CallError> {
+        let (plan, media) = match self.link.shared.open_media(Some(self.source)).await {
+            Ok(opened) => opened,
+            Err(error) => {
+                self.refuse(StatusCode::SERVICE_UNAVAILABLE);
+                return Err(error.into());
+            }
+        };
+        let (routes, handle) = (self.link.shared.routes.clone(), media.handle.clone());
+        self.link
+            .command(move |agent, now, dialog| {
+                let _ = routes.send(Route::Media { dialog, media: handle });
+                agent.accept(now, dialog, Some(Box::new(plan) as Box<dyn MediaPlan>))
+            })
+            .await?;
+        Ok(Call::new(self.link, media, Message::Request(self.request)))
+    }
+
+    /// Refuses: with a status such as [`StatusCode::BUSY_HERE`], or a [`Reply`] that says more (a redirection, a header).
+    ///
+    /// # Errors
+    /// [`CallError::Ended`] when the caller has given up.
+    pub async fn reject(mut self, reply: impl Into<Reply>) -> Result<Ended, CallError> {
+        self.link.live = false;
+        let reply = reply.into();
+        self.link.command(move |agent, now, dialog| agent.reject(now, dialog, reply)).await?;
+        self.link.ended().await
+    }
+
+    /// Refuses without waiting.
+    pub(crate) fn refuse(mut self, status: StatusCode) {
+        self.link.live = false;
+        self.link.shared.refuse(self.link.dialog, status);
+    }
+}

@@ -1,0 +1,179 @@
+//! The task that takes the agent's events to the call, registration or request they belong to.
+
+#![expect(clippy::disallowed_methods, reason = "a driver spawns tasks and reads the clock")]
+
+use std::collections::HashMap;
+use std::sync::Weak;
+use std::time::Instant;
+
+use media::driver::MediaHandle;
+use sip_msg::{CallId, Response, StatusCode};
+use sip_txn::Ending;
+use sip_ua::driver::EventReceiver;
+use sip_ua::{DialogId, Event, RegistrationId, Reply, RequestId};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::call::{Ended, IncomingCall, Link};
+use crate::endpoint::Handles;
+use crate::registration::RegistrationState;
+
+/// Events of a call that may wait for the application before the call is ended: it is not listening.
+pub(crate) const CALL_EVENTS: usize = 64;
+
+/// What a command leaves with the router, in the agent's own task, before the agent can say anything about it.
+pub(crate) enum Route {
+    Call { dialog: DialogId, link: CallLink },
+    Media { dialog: DialogId, media: MediaHandle },
+    Registration { id: RegistrationId, state: watch::Sender<RegistrationState> },
+    Request { id: RequestId, answer: oneshot::Sender<Result<Response, Ending>> },
+}
+
+/// Where the events of one call go.
+pub(crate) struct CallLink {
+    pub(crate) events: mpsc::Sender<Event>,
+    pub(crate) ended: watch::Sender<Option<Ended>>,
+    pub(crate) media: Option<MediaHandle>,
+}
+
+pub(crate) struct Router {
+    shared: Weak<Handles>,
+    incoming: mpsc::Sender<IncomingCall>,
+    calls: HashMap<DialogId, CallLink>,
+    registrations: HashMap<RegistrationId, watch::Sender<RegistrationState>>,
+    requests: HashMap<RequestId, oneshot::Sender<Result<Response, Ending>>>,
+}
+
+impl Router {
+    pub(crate) fn start(
+        shared: Weak<Handles>,
+        incoming: mpsc::Sender<IncomingCall>,
+        mut routes: mpsc::UnboundedReceiver<Route>,
+        mut events: EventReceiver,
+    ) {
+        let mut router =
+            Self { shared, incoming, calls: HashMap::new(), registrations: HashMap::new(), requests: HashMap::new() };
+        tokio::spawn(async move {
+            loop {
+                // A route is always sent before the first event about it, so reading routes first never misses one.
+                tokio::select! {
+                    biased;
+                    Some(route) = routes.recv() => router.add(route),
+                    event = events.next() => match event {
+                        Some(event) => router.event(event),
+                        None => break,
+                    },
+                }
+            }
+        });
+    }
+
+    fn add(&mut self, route: Route) {
+        match route {
+            Route::Call { dialog, link } => {
+                self.calls.insert(dialog, link);
+            }
+            Route::Media { dialog, media } => match self.calls.get_mut(&dialog) {
+                Some(link) => link.media = Some(media),
+                None => media.close(),
+            },
+            Route::Registration { id, state } => {
+                self.registrations.insert(id, state);
+            }
+            Route::Request { id, answer } => {
+                self.requests.insert(id, answer);
+            }
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Incoming { dialog, flow, request } => {
+                // The last handle was dropped a moment ago: the agent ends, and the caller hears nothing.
+                let Some(shared) = self.shared.upgrade() else { return };
+                let (sender, events) = mpsc::channel(CALL_EVENTS);
+                let (ended, ending) = watch::channel(None);
+                self.calls.insert(dialog, CallLink { events: sender, ended, media: None });
+                let call_id = request.headers().get::<CallId>().ok().flatten().map(|id| id.0).unwrap_or_default();
+                let link = Link::new(shared, dialog, call_id, events, ending);
+                let call = IncomingCall::new(link, request, flow.remote);
+                if let Err(refused) = self.incoming.try_send(call) {
+                    refused.into_inner().refuse(StatusCode::BUSY_HERE);
+                }
+            }
+            Event::Ended { dialog, by, status, reason, response } => {
+                if let Some(link) = self.calls.remove(&dialog) {
+                    if let Some(media) = link.media {
+                        media.close();
+                    }
+                    link.ended.send_replace(Some(Ended { by, status, reason, response }));
+                }
+            }
+            Event::Registered { id, expires, contact } => {
+                self.registration(id, RegistrationState::Registered { expires, contact });
+            }
+            Event::RegistrationFailed { id, status, reason, will_retry_in } => {
+                self.registration(id, RegistrationState::Failed { status, reason, will_retry_in });
+            }
+            Event::Unregistered { id } => {
+                self.registration(id, RegistrationState::Unregistered);
+                self.registrations.remove(&id);
+            }
+            Event::Response { id, result } => {
+                if let Some(answer) = self.requests.remove(&id) {
+                    // Nobody waits any more: the caller dropped the future.
+                    let _ = answer.send(result);
+                }
+            }
+            Event::OutOfDialog { id, .. } => {
+                if let Some(shared) = self.shared.upgrade() {
+                    let reply = Reply::new(StatusCode::NOT_IMPLEMENTED);
+                    let _ = shared.agent.send(move |agent, now| drop(agent.respond(now, id, reply)));
+                }
+            }
+            event => self.call_event(event),
+        }
+    }
+
+    fn call_event(&mut self, event: Event) {
+        let Some(dialog) = dialog_of(&event) else { return };
+        let Some(link) = self.calls.get(&dialog) else { return };
+        if let Err(mpsc::error::TrySendError::Full(_)) = link.events.try_send(event) {
+            tracing::warn!(%dialog, "the application does not read the events of this call: hanging up");
+            if let Some(shared) = self.shared.upgrade() {
+                shared.abandon(dialog);
+            }
+        }
+    }
+
+    fn registration(&mut self, id: RegistrationId, state: RegistrationState) {
+        if let Some(sender) = self.registrations.get(&id) {
+            sender.send_replace(state);
+        }
+    }
+}
+
+/// The call that an event is about.
+fn dialog_of(event: &Event) -> Option<DialogId> {
+    match event {
+        Event::Trying { dialog }
+        | Event::Ringing { dialog, .. }
+        | Event::Answered { dialog, .. }
+        | Event::Confirmed { dialog }
+        | Event::MediaChanged { dialog, .. }
+        | Event::ChangeFailed { dialog, .. }
+        | Event::Info { dialog, .. } => Some(*dialog),
+        _ => None,
+    }
+}
+
+/// The clock of the media sessions.
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// A seed for the random values of the protocol cores.
+pub(crate) fn seed() -> Result<[u8; 32], getrandom::Error> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)?;
+    Ok(seed)
+}

@@ -1,0 +1,277 @@
+//! An endpoint: sockets, an agent, and everything that is made with them.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use media::Plan;
+use media::driver::MediaSocket;
+use sip_msg::{HeaderName, Method, NameAddr, Response, StatusCode, Text, Uri};
+use sip_txn::Transport;
+use sip_txn::driver::{Transports, address_towards};
+use sip_ua::driver::Handle;
+use sip_ua::{Agent, CommandError, DialogId, OutOfDialog};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::account::Account;
+use crate::call::{CallMedia, Dial, IncomingCall};
+use crate::config::{Config, Listen};
+use crate::driver::{self, Route, Router};
+use crate::error::{BindError, RegisterError, RequestError, TargetError};
+use crate::plan::CallPlan;
+use crate::registration::{Registration, RegistrationState};
+
+/// A SIP endpoint: it calls, is called, and registers. Clones are handles of the same one.
+///
+/// It lives until the last handle, call and registration made with it is dropped, or [`Endpoint::shut_down`].
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    shared: Shared,
+}
+
+/// The calls that come in, from [`Endpoint::bind`]. When it is dropped, callers hear 486 Busy Here.
+#[derive(Debug)]
+pub struct Incoming {
+    calls: mpsc::Receiver<IncomingCall>,
+    /// Keeps the endpoint alive for those who keep only this.
+    _shared: Shared,
+}
+
+impl Incoming {
+    /// Waits for the next call; `None` after the endpoint was shut down. Cancel safe.
+    pub async fn next(&mut self) -> Option<IncomingCall> {
+        self.calls.recv().await
+    }
+}
+
+impl futures_core::Stream for Incoming {
+    type Item = IncomingCall;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<IncomingCall>> {
+        self.calls.poll_recv(context)
+    }
+}
+
+impl Endpoint {
+    /// Opens the sockets and starts the agent.
+    ///
+    /// # Errors
+    /// [`BindError`] names the address that is in use, or what is wrong with the certificates.
+    pub async fn bind(config: Config) -> Result<(Self, Incoming), BindError> {
+        let (transports, transactions, addresses) = open_transports(&config).await?;
+        let agent = Agent::new(sip_ua::Config::new(transactions).user_agent(config.user_agent.clone()));
+        let (agent, events) = sip_ua::driver::start(agent, transports);
+        let (routes, route_receiver) = mpsc::unbounded_channel();
+        let (incoming, calls) = mpsc::channel(config.incoming_calls.max(1));
+        let shared = Arc::new(Handles { agent, routes, config, addresses });
+        Router::start(Arc::downgrade(&shared), incoming, route_receiver, events);
+        Ok((Self { shared: Arc::clone(&shared) }, Incoming { calls, _shared: shared }))
+    }
+
+    /// Where it listens: the ports are those that were bound.
+    #[must_use]
+    pub fn local_addresses(&self) -> &[Listen] {
+        &self.shared.addresses
+    }
+
+    /// Calls somebody: `sip:bob@example.com`, `sips:…`, `tel:+4912345`, or just `bob` at the domain of the account that
+    /// calls.
+    ///
+    /// ```no_run
+    /// # async fn example(endpoint: voip::Endpoint, alice: voip::Account) -> Result<(), voip::CallError> {
+    /// let call = endpoint.dial("sip:bob@example.com").from(&alice).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn dial(&self, target: &str) -> Dial {
+        Dial::new(self.shared.clone(), target)
+    }
+
+    /// Registers, waits until the registrar has said yes, and stays registered as long as the handle lives.
+    ///
+    /// # Errors
+    /// [`RegisterError::Failed`] when the first attempt fails; nothing is tried again then.
+    pub async fn register(&self, account: &Account) -> Result<Registration, RegisterError> {
+        let mut registration = self.keep_registered(account).await?;
+        registration.first().await?;
+        Ok(registration)
+    }
+
+    /// Registers in the background and goes on trying: at once a handle, whose [`Registration::changed`] tells the rest.
+    ///
+    /// # Errors
+    /// [`RegisterError::Command`] when there are too many registrations.
+    pub async fn keep_registered(&self, account: &Account) -> Result<Registration, RegisterError> {
+        let account = account.registration();
+        let (sender, state) = watch::channel(RegistrationState::Registering);
+        let routes = self.shared.routes.clone();
+        let id = self
+            .shared
+            .run(move |agent, now| {
+                let id = agent.register(now, account)?;
+                // The router only ends with the endpoint; then nobody listens anyway.
+                let _ = routes.send(Route::Registration { id, state: sender });
+                Ok::<_, CommandError>(id)
+            })
+            .await
+            .ok_or(RegisterError::ShutDown)??;
+        Ok(Registration::new(self.shared.clone(), id, state))
+    }
+
+    /// Asks what the target can do: a SIP ping ([RFC 3261 §11]). Any answer is an `Ok`, whatever its status.
+    ///
+    /// [RFC 3261 §11]: https://www.rfc-editor.org/rfc/rfc3261#section-11
+    ///
+    /// # Errors
+    /// [`RequestError`] when the target is no URI, or nobody answers within 32 s.
+    pub async fn options(&self, target: &str, account: Option<&Account>) -> Result<Response, RequestError> {
+        let target = resolve(target, account)?;
+        let from = account.map_or_else(|| self.shared.anonymous(), Account::from);
+        let mut request = OutOfDialog::new(Method::OPTIONS, from, target);
+        request.headers.clone_from(&self.shared.config.headers);
+        if let Some(account) = account {
+            request.credentials = account.credentials();
+            request.route = account.route();
+        }
+        let (answer, answered) = oneshot::channel();
+        let routes = self.shared.routes.clone();
+        self.shared
+            .run(move |agent, now| {
+                let id = agent.request(now, request)?;
+                let _ = routes.send(Route::Request { id, answer });
+                Ok::<_, CommandError>(())
+            })
+            .await
+            .ok_or(RequestError::ShutDown)??;
+        answered.await.map_err(|_| RequestError::ShutDown)?.map_err(RequestError::NoAnswer)
+    }
+
+    /// Hangs up every call, unregisters, and closes the sockets; waits for the answers, at most 4 s.
+    pub async fn shut_down(self) {
+        let idle = async {
+            self.shared.run(Agent::leave).await?;
+            while !self.shared.run(|agent, _| agent.has_left()).await? {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Some(())
+        };
+        // Peers that do not answer by then learn it from their own timers.
+        let _ = tokio::time::timeout(Duration::from_secs(4), idle).await;
+    }
+}
+
+/// The sockets of a configuration, and what the transaction layer must know of them.
+pub(crate) async fn open_transports(
+    config: &Config,
+) -> Result<(Transports, sip_txn::Config, Vec<Listen>), BindError> {
+    if let Some(listen) = config.listen.iter().find(|listen| listen.transport == Transport::Tls)
+        && !config.tls.has_certificate()
+    {
+        return Err(BindError::NoCertificate(*listen));
+    }
+    let listen: Vec<_> =
+        config.listen.iter().map(|listen| sip_txn::driver::Listen::new(listen.transport, listen.address)).collect();
+    let transports = Transports::bind(&listen, Some(config.tls.build()?)).await.map_err(BindError::Listen)?;
+    let addresses: Vec<_> =
+        transports.local_addresses().iter().map(|&(transport, address)| Listen { transport, address }).collect();
+    let mut transactions = sip_txn::Config::new(driver::seed().map_err(BindError::Random)?);
+    for listen in &addresses {
+        transactions = transactions.listen(listen.transport, listen.address);
+    }
+    if let Some(address) = config.advertise {
+        transactions = transactions.advertise(address);
+    }
+    if let Some(tap) = &config.tap {
+        transactions = transactions.tap(Arc::clone(tap));
+    }
+    Ok((transports, transactions, addresses))
+}
+
+/// What an endpoint, its calls and its registrations share; the agent runs as long as one of them lives.
+pub(crate) type Shared = Arc<Handles>;
+
+/// Ways to the tasks, and settings: no state.
+pub(crate) struct Handles {
+    pub(crate) agent: Handle,
+    pub(crate) routes: mpsc::UnboundedSender<Route>,
+    config: Config,
+    addresses: Vec<Listen>,
+}
+
+impl fmt::Debug for Handles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handles").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+impl Handles {
+    /// Runs a command in the agent's task; `None` when the agent is gone.
+    pub(crate) async fn run<R: Send + 'static>(
+        &self,
+        command: impl FnOnce(&mut Agent, Instant) -> R + Send + 'static,
+    ) -> Option<R> {
+        self.agent.run(command).await.ok()
+    }
+
+    /// Hangs up from where nobody can wait. The call may be over already, and the agent too.
+    pub(crate) fn abandon(&self, dialog: DialogId) {
+        let _ = self.agent.send(move |agent, now| drop(agent.hang_up(now, dialog)));
+    }
+
+    /// Refuses a call from where nobody can wait.
+    pub(crate) fn refuse(&self, dialog: DialogId, status: StatusCode) {
+        let _ = self.agent.send(move |agent, now| drop(agent.reject(now, dialog, status)));
+    }
+
+    pub(crate) fn headers(&self) -> &[(HeaderName, Text)] {
+        &self.config.headers
+    }
+
+    /// Who calls when no account is named ([RFC 3261 §8.1.1.3]).
+    ///
+    /// [RFC 3261 §8.1.1.3]: https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.3
+    pub(crate) fn anonymous(&self) -> NameAddr {
+        let uri = Uri::parse("sip:anonymous@anonymous.invalid").expect("a constant URI");
+        NameAddr { display_name: Some("Anonymous".into()), uri }
+    }
+
+    /// A media socket with its session, and the plan that negotiates for it. `peer` is whom signalling goes to, if known:
+    /// it decides which of our addresses to name.
+    pub(crate) async fn open_media(
+        &self,
+        peer: Option<SocketAddr>,
+    ) -> io::Result<(CallPlan, CallMedia)> {
+        let config = &self.config;
+        let local = local_address(config, peer);
+        let socket = MediaSocket::bind(local, config.media_ports).await?;
+        let advertised = SocketAddr::new(config.advertise.unwrap_or(local), socket.local_address().port());
+        let settings = media::Config::default().impairment(config.impairment);
+        let (handle, events) = media::driver::start(socket, media::driver::session(settings, driver::seed().map_err(io::Error::other)?));
+        let plan = Plan::new(config.capabilities.clone(), advertised, driver::seed().map_err(io::Error::other)?);
+        let (agreed, agreement) = watch::channel(None);
+        Ok((CallPlan::new(plan, handle.clone(), agreed), CallMedia { handle, events, agreement }))
+    }
+}
+
+/// The address of ours that a peer reaches us at: the one we listen at, or else the one the system would send from.
+fn local_address(config: &Config, peer: Option<SocketAddr>) -> IpAddr {
+    let bound = config.listen.iter().map(|listen| listen.address.ip()).find(|address| !address.is_unspecified());
+    bound.or_else(|| address_towards(peer?).ok()).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+}
+
+/// The URI to call: a full one, a number, or a user at the account's domain.
+pub(crate) fn resolve(target: &str, account: Option<&Account>) -> Result<Uri, TargetError> {
+    let error = |reason| TargetError { target: target.into(), reason };
+    let uri = match account {
+        Some(account) if !target.contains(':') && !target.contains('@') => account.aor().clone().with_user(target),
+        _ => Uri::parse(target.to_owned()).map_err(error)?,
+    };
+    let home = account.and_then(|account| account.aor().host_port().cloned());
+    Ok(home.map_or_else(|| uri.clone(), |home| uri.tel_to_sip(home)))
+}

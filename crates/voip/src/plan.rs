@@ -1,0 +1,67 @@
+//! The bridge between a dialog's offers and answers and its media session: [`media::Plan`] behind
+//! [`sip_ua::MediaPlan`].
+
+use media::driver::MediaHandle;
+use media::{Agreement, Plan};
+use sdp::{Direction, SessionDescription};
+use sip_ua::{MediaPlan, Refusal};
+use tokio::sync::watch;
+
+/// Lives in the agent with its dialog; tells the session of every agreement.
+#[derive(Debug)]
+pub(crate) struct CallPlan {
+    plan: Plan,
+    session: MediaHandle,
+    agreed: watch::Sender<Option<Agreement>>,
+}
+
+impl CallPlan {
+    pub(crate) fn new(plan: Plan, session: MediaHandle, agreed: watch::Sender<Option<Agreement>>) -> Self {
+        Self { plan, session, agreed }
+    }
+
+    fn apply(&self) {
+        if let Some(agreement) = self.plan.agreement() {
+            self.session.apply(agreement.clone());
+            self.agreed.send_replace(Some(agreement.clone()));
+        }
+    }
+}
+
+impl MediaPlan for CallPlan {
+    fn offer(&mut self, direction: Direction) -> SessionDescription {
+        self.plan.offer(direction)
+    }
+
+    fn answer(&mut self, offer: &SessionDescription) -> Result<SessionDescription, Refusal> {
+        let answer = self.plan.answer(offer).map_err(refusal)?;
+        self.apply();
+        Ok(answer)
+    }
+
+    fn accept(&mut self, answer: &SessionDescription) -> Result<(), Refusal> {
+        self.plan.accept(answer).map_err(refusal)?;
+        self.apply();
+        Ok(())
+    }
+
+    fn rollback(&mut self) {
+        self.plan.rollback();
+    }
+
+    fn fork(&self) -> Box<dyn MediaPlan> {
+        Box::new(Self { plan: self.plan.fork(), session: self.session.clone(), agreed: self.agreed.clone() })
+    }
+
+    fn confirm(&mut self) {
+        self.apply();
+    }
+
+    fn direction(&self) -> Option<Direction> {
+        self.plan.direction()
+    }
+}
+
+fn refusal(error: media::PlanError) -> Refusal {
+    Refusal::new(error.to_string())
+}
