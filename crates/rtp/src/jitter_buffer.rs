@@ -1,11 +1,13 @@
 //! Takes packets in as they come, gives them out in order and in time.
 
+mod config;
 mod delay;
 
 use std::time::{Duration, Instant};
 
 use crate::seq::Extender;
-use crate::time::{ClockRate, RtpTime};
+use crate::time::RtpTime;
+pub use config::JitterConfig;
 use delay::{Arrival, DelayEstimator, Limits};
 
 /// After this many pops in a row without a packet the buffer fills anew before it plays on.
@@ -16,70 +18,6 @@ const PATIENCE: u32 = 25;
 const MUCH_FRAMES: i64 = 4;
 /// No duration of a configuration counts for more.
 const LONGEST: Duration = Duration::from_secs(60);
-
-/// What a [`JitterBuffer`] may hold and how long it may wait.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct JitterConfig {
-    /// The clock of the timestamps; 8,000 Hz.
-    pub clock_rate: ClockRate,
-    /// How long a packet lasts, until the stream shows it; 20 ms.
-    pub frame: Duration,
-    /// The delay never aims below this; 20 ms.
-    pub min_delay: Duration,
-    /// The delay aimed at until the jitter is known; 40 ms.
-    pub initial_delay: Duration,
-    /// The delay never aims above this; 300 ms.
-    pub max_delay: Duration,
-    /// Packets that may wait, 2 to 4,096; 64.
-    pub slots: usize,
-    /// Octets that a payload may have; 1,500. `slots` times this is the memory of the buffer.
-    pub max_payload: usize,
-}
-
-impl Default for JitterConfig {
-    fn default() -> Self {
-        Self {
-            clock_rate: ClockRate::HZ_8000,
-            frame: Duration::from_millis(20),
-            min_delay: Duration::from_millis(20),
-            initial_delay: Duration::from_millis(40),
-            max_delay: Duration::from_millis(300),
-            slots: 64,
-            max_payload: 1_500,
-        }
-    }
-}
-
-impl JitterConfig {
-    /// Sets the clock of the timestamps.
-    #[must_use]
-    pub fn clock_rate(mut self, clock_rate: ClockRate) -> Self {
-        self.clock_rate = clock_rate;
-        self
-    }
-
-    /// Sets how long a packet lasts, until the stream shows it.
-    #[must_use]
-    pub fn frame(mut self, frame: Duration) -> Self {
-        self.frame = frame;
-        self
-    }
-
-    /// Sets the least, the first and the greatest delay.
-    #[must_use]
-    pub fn delay(mut self, min: Duration, initial: Duration, max: Duration) -> Self {
-        (self.min_delay, self.initial_delay, self.max_delay) = (min, initial, max);
-        self
-    }
-
-    /// Sets how many packets may wait and how long their payloads may be.
-    #[must_use]
-    pub fn capacity(mut self, slots: usize, max_payload: usize) -> Self {
-        (self.slots, self.max_payload) = (slots, max_payload);
-        self
-    }
-}
 
 /// A packet for the buffer.
 #[derive(Clone, Copy, Debug)]
@@ -456,7 +394,7 @@ impl JitterBuffer {
     }
 
     fn learn_packet_length(&mut self, number: u64, position: i64, kind: Kind) {
-        if let Kind::Placeholder = kind {
+        if self.is_quiet(kind) {
             self.previous = None;
             return;
         }
@@ -470,11 +408,24 @@ impl JitterBuffer {
         self.previous = Some((number, position));
     }
 
+    /// Whether nothing need follow a packet at once.
+    fn is_quiet(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Audio { payload_type, .. } => Some(payload_type) == self.config.comfort_noise,
+            Kind::Placeholder => true,
+        }
+    }
+
     fn decide(&mut self, now: Instant) -> Turn {
         let due = self.delay.due(now);
         let position = self.position.or_else(|| {
-            let first = self.lowest_from(self.next.unwrap_or_default())?;
-            (first.position <= due).then_some(first.position)
+            loop {
+                let first = self.lowest_from(self.next.unwrap_or_default())?;
+                match first.kind {
+                    Kind::Placeholder => self.take(first.number),
+                    Kind::Audio { .. } => return (first.position <= due).then_some(first.position),
+                }
+            }
         });
         let Some(position) = position else { return Turn::Silence(self.packet_ticks) };
         let turn = self.advance(position, due);
@@ -508,12 +459,12 @@ impl JitterBuffer {
                             (Turn::Silence(ticks), from + ticks)
                         }
                         Kind::Audio { .. } if complete || gap < step => {
-                            if behind <= -step {
+                            if due.saturating_sub(slot.position) <= -step {
                                 self.statistics.stretched += 1;
                                 (Turn::Stretch(step), position)
                             } else {
                                 self.take(slot.number);
-                                self.quiet = false;
+                                self.quiet = self.is_quiet(slot.kind);
                                 position = slot.position + step;
                                 if self.shortens(due.saturating_sub(slot.position)) {
                                     self.statistics.skipped += 1;
@@ -645,4 +596,180 @@ fn unsigned(ticks: i64) -> u32 {
 fn low(number: u64) -> u16 {
     let [.., a, b] = number.to_be_bytes();
     u16::from_be_bytes([a, b])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A buffer, and a listener who plays 20 ms at a time.
+    struct Line {
+        buffer: JitterBuffer,
+        start: Instant,
+        /// What was played: `5` a packet, `L` lost, `S` stretched, `.` silence.
+        heard: String,
+        owed: i64,
+    }
+
+    impl Line {
+        fn new(config: JitterConfig) -> Self {
+            #[expect(clippy::disallowed_methods, reason = "any instant will do as the start of a test")]
+            let start = Instant::now();
+            Self { buffer: JitterBuffer::new(config), start, heard: String::new(), owed: 0 }
+        }
+
+        fn insert(&mut self, at_ms: u64, sequence_number: u16, stamp_ms: u32, payload_type: u8) -> Insert {
+            let timestamp = RtpTime(0xFFFF_FF00).plus(stamp_ms * 8);
+            let packet =
+                Arrived { sequence_number, timestamp, payload_type, marker: false, payload: &[7; 160] };
+            self.buffer.insert(self.start + Duration::from_millis(at_ms), packet)
+        }
+
+        /// Plays 20 ms at `at_ms`; each packet lasts `packet_ticks`.
+        fn play(&mut self, at_ms: u64, packet_ticks: u32) {
+            self.owed += 160;
+            while self.owed > 0 {
+                let (sound, ticks) = match self.buffer.pop(self.start + Duration::from_millis(at_ms)) {
+                    Pop::Frame(frame) => {
+                        (char::from_digit(u32::from(frame.sequence_number % 10), 10), packet_ticks)
+                    }
+                    Pop::Lost { ticks } => (Some('L'), ticks),
+                    Pop::Stretch { ticks } => (Some('S'), ticks),
+                    Pop::Silence { ticks } => (Some('.'), ticks),
+                };
+                self.heard.extend(sound);
+                self.owed -= i64::from(ticks);
+            }
+        }
+    }
+
+    #[test]
+    fn packets_of_other_lengths_are_played_without_gaps() {
+        for packet_ms in [10, 30, 60] {
+            let mut line = Line::new(JitterConfig::default());
+            for ms in 0..1_200_u32 {
+                if ms % packet_ms == 0 {
+                    line.insert(ms.into(), u16::try_from(ms / packet_ms).unwrap(), ms, 0);
+                }
+                if ms % 20 == 5 {
+                    line.play(ms.into(), packet_ms * 8);
+                }
+            }
+            let heard = line.heard.trim_start_matches('.');
+            let expected: String = "0123456789".chars().cycle().take(heard.len()).collect();
+            assert_eq!(heard, expected, "packets of {packet_ms} ms");
+            assert!(heard.len() >= 1_000 / packet_ms as usize);
+        }
+    }
+
+    #[test]
+    fn late_and_doubled_packets_are_told_apart() {
+        let mut line = Line::new(JitterConfig::default());
+        for number in [0, 1, 2, 4, 5, 6] {
+            assert_eq!(
+                line.insert(u64::from(number) * 20, number, u32::from(number) * 20, 0),
+                Insert::Queued
+            );
+            line.play(u64::from(number) * 20 + 5, 160);
+        }
+        line.play(145, 160);
+        assert_eq!(line.insert(150, 6, 120, 0), Insert::Duplicate);
+        line.play(165, 160);
+        assert_eq!(line.insert(170, 3, 60, 0), Insert::Late);
+        assert_eq!(line.insert(171, 3, 60, 0), Insert::Duplicate);
+        assert_eq!(line.insert(172, 2, 40, 0), Insert::Duplicate);
+        let statistics = line.buffer.statistics();
+        assert_eq!((statistics.lost, statistics.late, statistics.duplicates), (1, 1, 3), "{}", line.heard);
+    }
+
+    #[test]
+    fn pauses_of_the_sender_are_silence_and_lost_packets_are_not() {
+        let mut line = Line::new(JitterConfig::default());
+        // Speech, comfort noise, nothing for 300 ms, comfort noise, speech from 500 ms on with a packet missing.
+        let sent = [(0, 0), (20, 0), (40, 13), (340, 13), (500, 0), (520, 0), (560, 0), (580, 0)];
+        let numbers = [0, 1, 2, 3, 4, 5, 7, 8];
+        for ms in 0..700_u64 {
+            if let Some(index) = sent.iter().position(|(at, _)| *at == ms) {
+                let (at, payload_type) = sent[index];
+                line.insert(at, numbers[index], u32::try_from(at).unwrap(), payload_type);
+            }
+            if ms % 20 == 5 {
+                line.play(ms, 160);
+            }
+        }
+        let spoken = line.heard.trim_matches('.');
+        assert_eq!(spoken.split_once('2').unwrap().0, "01");
+        let after = spoken.split_once('3').unwrap().1.replace('S', ""); // it may wait for the missing one
+        assert_eq!(after.trim_start_matches('.').trim_end_matches('L'), "45L78", "{spoken}");
+        let between = spoken.split_once('2').unwrap().1.split_once('3').unwrap().0;
+        assert!(between.len() >= 12 && between.chars().all(|sound| sound == '.'), "{spoken}");
+    }
+
+    #[test]
+    fn a_stream_may_begin_with_packets_that_bear_no_audio() {
+        for stamp in [0, 0x4000_0000, 0xC000_0000] {
+            let mut buffer = JitterBuffer::new(JitterConfig::default());
+            let line = Line::new(JitterConfig::default());
+            let (mut played, silence) = (0, [0xFF; 160]);
+            for number in 0..20_u16 {
+                let now = line.start + Duration::from_millis(20) * u32::from(number);
+                let timestamp = RtpTime(stamp).plus(160 * u32::from(number));
+                if number < 7 {
+                    buffer.insert_placeholder(number, RtpTime(stamp));
+                } else {
+                    let sequence_number = number;
+                    let packet = Arrived {
+                        sequence_number,
+                        timestamp,
+                        payload_type: 0,
+                        marker: false,
+                        payload: &silence,
+                    };
+                    assert_eq!(buffer.insert(now, packet), Insert::Queued);
+                }
+                if let Pop::Frame(frame) = buffer.pop(now) {
+                    assert_eq!(frame.sequence_number, 7 + played);
+                    played += 1;
+                }
+            }
+            assert!(played >= 10, "timestamps from {stamp:#x}: {played} played");
+            assert_eq!(buffer.statistics().lost, 0);
+        }
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_oldest_goes_first() {
+        let mut line = Line::new(JitterConfig::default().capacity(8, 160));
+        for number in 0..20 {
+            assert_eq!(line.insert(0, number, u32::from(number) * 20, 0), Insert::Queued);
+        }
+        assert_eq!(line.buffer.statistics().queued, 8);
+        assert_eq!(line.insert(1, 5, 100, 0), Insert::Late);
+        line.play(500, 160);
+        assert!("23456789".contains(line.heard.as_str()), "{}", line.heard);
+        let now = line.start;
+        let long = Arrived {
+            sequence_number: 21,
+            timestamp: RtpTime(0),
+            payload_type: 0,
+            marker: false,
+            payload: &[0; 161],
+        };
+        assert_eq!(line.buffer.insert(now, long), Insert::TooLong);
+    }
+
+    #[test]
+    fn a_leap_of_the_numbers_starts_anew() {
+        let mut line = Line::new(JitterConfig::default());
+        for number in 0..10_u16 {
+            line.insert(u64::from(number) * 20, number, u32::from(number) * 20, 0);
+            line.play(u64::from(number) * 20 + 5, 160);
+        }
+        for number in 10..30_u16 {
+            line.insert(u64::from(number) * 20, number + 30_000, u32::from(number) * 20, 0);
+            line.play(u64::from(number) * 20 + 5, 160);
+        }
+        assert_eq!(line.heard, "..01234567..012345678901234567");
+        assert_eq!(line.buffer.statistics().lost, 0);
+    }
 }

@@ -129,9 +129,12 @@ impl DelayEstimator {
         }
     }
 
-    /// The media time of `timestamp`, unwrapped.
+    /// The media time of `timestamp`, unwrapped; zero while there is nothing to count from.
     pub(super) fn position(&self, timestamp: RtpTime) -> i64 {
-        self.reference.1 + i64::from(timestamp.ticks_since(self.reference.0))
+        match self.origin {
+            Some(_) => self.reference.1 + i64::from(timestamp.ticks_since(self.reference.0)),
+            None => 0,
+        }
     }
 
     fn ticks(&self, now: Instant, origin: Instant) -> i64 {
