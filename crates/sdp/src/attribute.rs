@@ -2,28 +2,152 @@
 //!
 //! [RFC 8866 §5.13]: https://www.rfc-editor.org/rfc/rfc8866#section-5.13
 
+mod candidate;
 mod crypto;
 mod direction;
+mod extmap;
+mod feedback;
 mod fingerprint;
 mod fmtp;
+mod group;
 mod ice;
+mod name;
 mod rtcp;
 mod rtpmap;
+mod ssrc;
 mod time;
 
 use std::fmt;
 
+pub use self::candidate::Candidate;
 pub use self::crypto::{Crypto, CryptoKey};
 pub use self::direction::Direction;
+pub use self::extmap::Extmap;
+pub use self::feedback::RtcpFeedback;
 pub use self::fingerprint::{Fingerprint, Setup};
-pub use self::fmtp::Fmtp;
 pub(crate) use self::fmtp::parameter;
+pub use self::fmtp::{Events, Fmtp, Opus};
+pub use self::group::{Group, Mid};
 pub use self::ice::{IceCredentials, IcePwd, IceUfrag};
+pub use self::name::{Content, IceOptions, Label, Msid, TlsId};
 pub use self::rtcp::Rtcp;
 pub use self::rtpmap::Rtpmap;
+pub use self::ssrc::{Ssrc, SsrcGroup};
 pub use self::time::{MaxPtime, Ptime};
 use crate::grammar::{check_text, check_token};
 use crate::{AttributeError, BuildError, Text};
+
+/// What is known of an attribute by its name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Known {
+    /// The name.
+    pub name: &'static str,
+    /// Whether it stands alone or has a value.
+    pub shape: Shape,
+    /// Where it may stand.
+    pub level: Level,
+    /// The RFC that defines it.
+    pub rfc: u16,
+}
+
+/// Whether an attribute has a value.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Shape {
+    /// None: `a=rtcp-mux`.
+    Flag,
+    /// One, as it came.
+    Value,
+    /// One that can be read as a [`TypedAttribute`].
+    Typed,
+    /// One that `Debug` must not show.
+    Secret,
+}
+
+/// Where an attribute may stand.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Level {
+    /// Before the first media section.
+    Session,
+    /// In a media section.
+    Media,
+    /// In both.
+    Both,
+}
+
+/// THE ATTRIBUTE TABLE.
+#[rustfmt::skip]
+const TABLE: [Known; 55] = {
+    use Level::{Both, Media, Session};
+    use Shape::{Flag, Secret, Typed, Value};
+    const fn row(name: &'static str, shape: Shape, level: Level, rfc: u16) -> Known {
+        Known { name, shape, level, rfc }
+    }
+    [
+        row("bundle-only", Flag, Media, 9143),
+        row("candidate", Typed, Media, 8839),
+        row("cat", Value, Session, 8866),
+        row("charset", Value, Session, 8866),
+        row("connection", Value, Both, 4145),
+        row("content", Typed, Media, 4796),
+        row("crypto", Secret, Media, 4568),
+        row("end-of-candidates", Flag, Both, 8840),
+        row("extmap", Typed, Both, 8285),
+        row("extmap-allow-mixed", Flag, Both, 8285),
+        row("fingerprint", Typed, Both, 8122),
+        row("fmtp", Typed, Media, 8866),
+        row("framerate", Value, Media, 8866),
+        row("group", Typed, Session, 5888),
+        row("ice-lite", Flag, Session, 8839),
+        row("ice-mismatch", Flag, Media, 8839),
+        row("ice-options", Typed, Both, 8839),
+        row("ice-pacing", Value, Session, 8839),
+        row("ice-pwd", Secret, Both, 8839),
+        row("ice-ufrag", Typed, Both, 8839),
+        row("identity", Value, Session, 8827),
+        row("imageattr", Value, Media, 6236),
+        row("inactive", Flag, Both, 8866),
+        row("key-mgmt", Secret, Both, 4567),
+        row("keywds", Value, Session, 8866),
+        row("label", Typed, Media, 4574),
+        row("lang", Value, Both, 8866),
+        row("maxprate", Value, Both, 3890),
+        row("maxptime", Typed, Media, 8866),
+        row("mid", Typed, Media, 5888),
+        row("msid", Typed, Media, 8830),
+        row("msid-semantic", Value, Session, 8830),
+        row("orient", Value, Media, 8866),
+        row("ptime", Typed, Media, 8866),
+        row("quality", Value, Media, 8866),
+        row("recvonly", Flag, Both, 8866),
+        row("remote-candidates", Value, Media, 8839),
+        row("rid", Value, Media, 8851),
+        row("rtcp", Typed, Media, 3605),
+        row("rtcp-fb", Typed, Media, 4585),
+        row("rtcp-mux", Flag, Media, 5761),
+        row("rtcp-mux-only", Flag, Media, 8858),
+        row("rtcp-rsize", Flag, Media, 5506),
+        row("rtpmap", Typed, Media, 8866),
+        row("sdplang", Value, Both, 8866),
+        row("sendonly", Flag, Both, 8866),
+        row("sendrecv", Flag, Both, 8866),
+        row("setup", Typed, Both, 4145),
+        row("silenceSupp", Value, Media, 3108),
+        row("simulcast", Value, Media, 8853),
+        row("ssrc", Typed, Media, 5576),
+        row("ssrc-group", Typed, Media, 5576),
+        row("tls-id", Typed, Both, 8842),
+        row("tool", Value, Session, 8866),
+        row("type", Value, Session, 8866),
+    ]
+};
+
+/// What is known of the attribute with this name; `None` for one that this crate only keeps.
+#[must_use]
+pub fn known(name: &str) -> Option<&'static Known> {
+    static ROWS: [Known; TABLE.len()] = TABLE;
+    ROWS.iter().find(|known| known.name == name)
+}
 
 /// An attribute whose value has a structure.
 pub trait TypedAttribute: Sized + fmt::Display {
@@ -116,7 +240,7 @@ impl Attribute {
     }
 
     fn is_secret(&self) -> bool {
-        matches!(self.name(), "crypto" | "ice-pwd" | "key-mgmt")
+        known(self.name()).is_some_and(|known| known.shape == Shape::Secret)
     }
 }
 
@@ -270,6 +394,13 @@ mod tests {
         let mut rtpmap = Rtpmap::new(96, "opus", 48_000, 2).unwrap();
         rtpmap.encoding = Text::from("opus\r\nm=");
         assert_eq!(Attribute::typed(&rtpmap).as_str(), "rtpmap:96 opus  m=/48000/2");
+    }
+
+    #[test]
+    fn the_table_is_sorted_and_each_name_stands_once() {
+        assert!(TABLE.is_sorted_by(|a, b| a.name < b.name));
+        assert_eq!(known("fmtp").map(|known| (known.level, known.rfc)), Some((Level::Media, 8866)));
+        assert_eq!(known("x-unknown"), None);
     }
 
     #[test]

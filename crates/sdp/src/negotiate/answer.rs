@@ -78,11 +78,8 @@ pub(super) fn draft(
             notes.add(Why::Refused(Refused::BundleOnly));
         }
     }
-    let lite = |agreed: &AgreedMedia| {
-        let stream = agreed.stream.and_then(|stream| capabilities.streams.get(stream));
-        stream.and_then(|stream| stream.ice.as_ref()).is_some_and(|ice| ice.lite)
-    };
-    if agreement.media.iter().any(lite) {
+    let with_ice = description.media.iter().any(|media| media.attributes.contains("ice-ufrag"));
+    if with_ice && ours::is_lite(capabilities) {
         description.attributes.push(Attribute::constant("ice-lite"));
     }
     Draft { slots, description, agreement, reasons: notes.reasons }

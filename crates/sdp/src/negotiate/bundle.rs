@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 use super::Settled;
-use crate::attribute::Attribute;
+use crate::attribute::{Attribute, Group, Mid};
 use crate::{Agreement, Media, SessionDescription, Text};
 
 /// The attributes of the categories TRANSPORT and IDENTICAL that we know ([RFC 8859 §5]).
@@ -36,16 +36,16 @@ fn is_transport(attribute: &Attribute) -> bool {
 
 /// The `a=mid` of a section.
 pub(super) fn mid(media: &Media) -> Option<Text> {
-    media.attributes.find("mid").map(Attribute::value_text).filter(|mid| !mid.is_empty())
+    media.attributes.get::<Mid>().ok().flatten().map(|Mid(name)| name)
 }
 
 /// The positions of the m-lines in the first BUNDLE group, in the group's order.
 fn members(session: &SessionDescription) -> Vec<usize> {
-    let groups = session.attributes.iter().filter(|attribute| attribute.name() == "group");
-    let group = groups.filter_map(Attribute::value).find_map(|group| group.strip_prefix("BUNDLE "));
+    let group =
+        session.attributes.all::<Group>().filter_map(Result::ok).find(|group| group.semantics == "BUNDLE");
     let position =
         |wanted: &str| session.media.iter().position(|media| mid(media).is_some_and(|mid| mid == *wanted));
-    group.unwrap_or_default().split_ascii_whitespace().filter_map(position).collect()
+    group.iter().flat_map(Group::members).filter_map(position).collect()
 }
 
 /// A peer's description with the transport of its group's tagged section in all sections of the group that leave it out, and

@@ -48,10 +48,17 @@ pub(super) fn draft(
     if capabilities.bundle {
         bundle::gather(&mut description, settled);
     }
-    if capabilities.streams.iter().any(|stream| stream.ice.as_ref().is_some_and(|ice| ice.lite)) {
+    if is_lite(capabilities) {
         description.attributes.push(Attribute::constant("ice-lite"));
     }
     (slots, description)
+}
+
+/// A lite agent is so for the whole session ([RFC 8839 §5.3]).
+///
+/// [RFC 8839 §5.3]: https://www.rfc-editor.org/rfc/rfc8839#section-5.3
+pub(super) fn is_lite(capabilities: &Capabilities) -> bool {
+    capabilities.streams.iter().any(|stream| stream.ice.as_ref().is_some_and(|ice| ice.lite))
 }
 
 /// The position as a name, or a later number when a section has that name already.
