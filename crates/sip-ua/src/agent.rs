@@ -435,8 +435,11 @@ impl Agent {
                 }
             }
             // RFC 3261 §13.2.2.4: 64·T1 after the first 2xx no further one is expected, and none is acknowledged.
-            sip_txn::Event::StrayResponse { .. } => {}
-            _ => {}
+            sip_txn::Event::StrayResponse { .. }
+            | sip_txn::Event::ResponseLost { .. }
+            | sip_txn::Event::Pong { .. }
+            | sip_txn::Event::FlowClosed { .. }
+            | _ => {}
         }
     }
 

@@ -397,8 +397,8 @@ mod tests {
         assert_eq!(first.headers().require::<To>().unwrap().to_string(), "<sip:alice@192.0.2.2:5060>");
         let own = first.headers().require::<Contact>().unwrap().uri().unwrap().clone();
         assert_eq!(own.to_string(), "sip:alice@192.0.2.1:5060");
-        let ours = format!("<sip:alice@192.0.2.1:5060>;expires=100;q=0.5, <sip:alice@192.0.2.8>;expires=7");
-        bind(&mut lab, &first, &["<sip:alice@192.0.2.9>;expires=3", &ours]);
+        let ours = "<sip:alice@192.0.2.1:5060>;expires=100;q=0.5, <sip:alice@192.0.2.8>;expires=7";
+        bind(&mut lab, &first, &["<sip:alice@192.0.2.9>;expires=3", ours]);
         let Some(Event::Registered { expires, contact, .. }) = lab.event() else { panic!("registered") };
         assert_eq!((expires, contact), (secs(100), own));
         lab.advance(Duration::from_millis(89_900));

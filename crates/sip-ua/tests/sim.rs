@@ -13,6 +13,11 @@ use testkit::{Impairment, NodeId, Rng, World};
 
 const PATIENCE: Duration = Duration::from_secs(32);
 
+fn pick<T: Copy>(rng: &mut Rng, choices: &[T]) -> Option<T> {
+    let at = usize::try_from(rng.below(choices.len() as u64)).ok()?;
+    choices.get(at).copied()
+}
+
 /// One step of one user: something with one of the calls, or a new one.
 fn act(rng: &mut Rng, world: &mut World<Phone>, who: NodeId, other: NodeId) {
     let now = world.now();
@@ -20,8 +25,8 @@ fn act(rng: &mut Rng, world: &mut World<Phone>, who: NodeId, other: NodeId) {
     let phone = world.node(who);
     let live: Vec<(DialogId, View)> =
         phone.calls.iter().filter(|(_, view)| **view != View::Over).map(|(id, view)| (*id, *view)).collect();
-    let picked = live.get(usize::try_from(rng.below(live.len() as u64)).unwrap()).copied();
-    let direction = [Direction::SendOnly, Direction::Inactive, Direction::SendRecv][rng.below(3) as usize];
+    let picked = pick(rng, &live);
+    let direction = pick(rng, &[Direction::SendOnly, Direction::Inactive, Direction::SendRecv]).expect("three");
     // What a state does not allow is refused with an error, which is as it should be.
     match (rng.below(10), picked) {
         (0 | 1, _) | (_, None) if live.len() < 3 => {
@@ -91,7 +96,7 @@ fn play(seed: u64) {
     let phone = world.node(alice);
     for (id, view) in phone.calls.clone() {
         if view != View::Over {
-            phone.agent.hang_up(now, id).unwrap();
+            phone.agent.hang_up(now, id).expect("it stands");
         }
     }
     phone.collect();

@@ -38,7 +38,7 @@ pub(crate) struct Phone {
 
 impl Phone {
     pub(crate) fn new(name: &'static str, ip: &str, seed: [u8; 32], trace: &Trace) -> Self {
-        let address = SocketAddr::new(ip.parse().unwrap(), 5060);
+        let address = SocketAddr::new(ip.parse().expect("an IP address"), 5060);
         let transactions = sip_txn::Config::new(seed).listen(Transport::Udp, address);
         Self {
             name,
@@ -52,7 +52,7 @@ impl Phone {
     }
 
     pub(crate) fn uri(&self) -> Uri {
-        format!("sip:{}@{}", self.name, self.address).parse().unwrap()
+        format!("sip:{}@{}", self.name, self.address).parse().expect("a URI")
     }
 
     pub(crate) fn invite(&self, target: Uri) -> Invite {
@@ -61,7 +61,7 @@ impl Phone {
 
     /// Places a call.
     pub(crate) fn dial(&mut self, now: Instant, invite: Invite) -> DialogId {
-        let id = self.agent.invite(now, invite, plan()).unwrap();
+        let id = self.agent.invite(now, invite, plan()).expect("it can be sent");
         self.calls.insert(id, View::Waiting);
         self.collect();
         id
@@ -100,7 +100,7 @@ impl Phone {
                 Event::Incoming { .. } => drop(self.calls.insert(id, View::Waiting)),
                 Event::Answered { .. } | Event::Confirmed { .. } => drop(self.calls.insert(id, View::Up)),
                 Event::Ended { .. } => drop(self.calls.insert(id, View::Over)),
-                _ => {}
+                Event::Trying { .. } | Event::Ringing { .. } | _ => {}
             }
         }
         self.events.push(event);
@@ -114,7 +114,7 @@ fn summary(bytes: &[u8]) -> String {
     match &message {
         Message::Request(request) => format!("{}{body}", request.method()),
         Message::Response(response) => {
-            let method = response.headers().require::<CSeq>().unwrap().method;
+            let method = response.headers().require::<CSeq>().expect("it is checked").method;
             format!("{} {method}{body}", response.status().code())
         }
     }
@@ -168,7 +168,7 @@ impl StrictPlan {
              m=audio 40000 RTP/AVP 0\r\na={direction}\r\n",
             self.version
         );
-        SessionDescription::parse(&text).unwrap()
+        SessionDescription::parse(&text).expect("it is one")
     }
 
     fn settle(&mut self, theirs: &SessionDescription) -> Direction {
@@ -211,11 +211,11 @@ impl MediaPlan for StrictPlan {
 
 /// What a phone's user may do next with a call.
 pub(crate) fn answer(phone: &mut Phone, now: Instant, id: DialogId) {
-    phone.agent.accept(now, id, plan()).unwrap();
+    phone.agent.accept(now, id, plan()).expect("the call waits");
     phone.collect();
 }
 
 pub(crate) fn ring(phone: &mut Phone, now: Instant, id: DialogId) {
-    phone.agent.ring(now, id, StatusCode::RINGING, None).unwrap();
+    phone.agent.ring(now, id, StatusCode::RINGING, None).expect("the call waits");
     phone.collect();
 }
