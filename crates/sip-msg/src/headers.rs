@@ -424,3 +424,152 @@ impl PartialEq for Headers {
 }
 
 impl Eq for Headers {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Allow, Contact, Date, From, Limits, MaxForwards, Message, Method, Request, Route, Subject, Supported,
+        To, Uri, Via, WwwAuthenticate,
+    };
+
+    fn headers(lines: &str) -> Headers {
+        let text = alloc::format!("OPTIONS sip:a SIP/2.0\r\n{lines}\r\n\r\n");
+        Message::parse(text, &Limits::default()).unwrap().headers().clone()
+    }
+
+    fn lines(headers: &Headers) -> Vec<String> {
+        let text = |(name, value): (&HeaderName, &[u8])| {
+            alloc::format!("{name}: {}", String::from_utf8_lossy(value))
+        };
+        headers.iter().map(text).collect()
+    }
+
+    fn via(branch: &'static str) -> Via {
+        Via::new("UDP", "a".parse::<crate::Host>().unwrap(), branch)
+    }
+
+    fn branches(headers: &Headers) -> Vec<String> {
+        headers.all::<Via>().map(|via| via.unwrap().branch().unwrap().to_string()).collect()
+    }
+
+    // rfc: 3261 §7.3.1 — several lines are one list, and commas separate only outside quotes and brackets
+    #[test]
+    fn values_are_found_across_lines_and_commas() {
+        let headers = headers(
+            "Via: SIP/2.0/UDP a;branch=1, SIP/2.0/UDP b;branch=2\r\nX: y\r\nv: SIP/2.0/UDP c;branch=3\r\n\
+             Contact: \"a, b\" <sip:c@d;x=1,2>;p=\"q,r\" , <sip:e@f>\r\n\
+             Supported: 100rel,timer\r\nk: replaces\r\nAllow: INVITE\r\nSubject: one, two",
+        );
+        assert_eq!(branches(&headers), ["1", "2", "3"]);
+        let contacts: Vec<Contact> = headers.all().collect::<Result<_, _>>().unwrap_or_default();
+        assert_eq!(contacts.len(), 0, "a comma in a URI parameter must be escaped");
+        assert_eq!(headers.get::<Supported>().unwrap().unwrap().to_string(), "100rel, timer, replaces");
+        assert_eq!(headers.require::<Allow>().unwrap().0, [Method::INVITE]);
+        assert_eq!(headers.require::<Subject>().unwrap().0, "one, two");
+    }
+
+    // rfc: 3261 §7.3.1 — Authorization and WWW-Authenticate are never joined by commas, nor is Date
+    #[test]
+    fn commas_of_challenges_and_dates_belong_to_them() {
+        let headers = headers(
+            "WWW-Authenticate: Digest realm=\"a\", nonce=\"b\", qop=\"auth,auth-int\"\r\n\
+             WWW-Authenticate: Digest realm=\"c\", nonce=\"d\"\r\nDate: Sat, 13 Nov 2010 23:29:00 GMT",
+        );
+        let realms: Vec<String> = headers
+            .all::<WwwAuthenticate>()
+            .map(|challenge| challenge.unwrap().0.params.value("realm").unwrap().into())
+            .collect();
+        assert_eq!(realms, ["a", "c"]);
+        assert!(headers.require::<Date>().is_ok());
+    }
+
+    // rfc: 3261 §7.3.1 — a fold is one space
+    #[test]
+    fn a_fold_is_one_space() {
+        let headers = headers("Subject: a \r\n\t b\r\n \r\n c  d");
+        assert_eq!(headers.require::<Subject>().unwrap().0, "a b c  d");
+        assert_eq!(headers.raw(HeaderName::SUBJECT), Some(&b"a \r\n\t b\r\n \r\n c  d"[..]));
+    }
+
+    #[test]
+    fn errors_name_the_byte_of_the_value_as_it_came() {
+        let headers = headers("To: \"A\"\r\n  \r\n   <sip:a b>\r\nFrom: x\r\nMax-Forwards: 1 2");
+        let at = |error| match error {
+            HeaderError::Malformed { at, .. } => at,
+            other => panic!("{other}"),
+        };
+        assert_eq!(at(headers.require::<To>().unwrap_err()), 18);
+        assert_eq!(at(headers.require::<From>().unwrap_err()), 1);
+        let error = headers.require::<MaxForwards>().unwrap_err();
+        assert_eq!(error.to_string(), "Max-Forwards: expected the end of the value at byte 2");
+        assert_eq!(headers.require::<Via>().unwrap_err().to_string(), "Via is missing");
+    }
+
+    #[test]
+    fn the_top_most_value_is_taken_off_and_replaced_even_in_a_list() {
+        let mut headers = headers(
+            "To: x\r\nVia: SIP/2.0/UDP a;branch=1 ,\r\n SIP/2.0/UDP b;branch=2\r\nv: SIP/2.0/UDP c;branch=3",
+        );
+        headers.replace_front(&via("x"));
+        assert_eq!(branches(&headers), ["x", "2", "3"]);
+        headers.push_front(&via("0"));
+        assert_eq!(branches(&headers), ["0", "x", "2", "3"]);
+        for expected in ["0", "x", "2", "3"] {
+            assert_eq!(headers.pop_front::<Via>().unwrap().unwrap().branch().unwrap(), expected);
+        }
+        assert_eq!(headers.pop_front::<Via>(), Ok(None));
+        assert_eq!(lines(&headers), ["To: x"]);
+        assert!(headers.pop_front::<To>().is_err());
+        assert_eq!(lines(&headers), ["To: x"], "a malformed value is not taken");
+    }
+
+    #[test]
+    fn headers_are_pushed_replaced_and_removed_in_their_places() {
+        let mut headers = headers("Via: SIP/2.0/UDP a\r\nm: <sip:a>\r\nQ: 1\r\nContact: <sip:b>");
+        let uri: Uri = "sip:c".parse().unwrap();
+        headers.replace(&Contact::new(uri.clone()));
+        headers.push_front(&Route::new(uri.clone()));
+        headers.push_front(&Route::new(uri.with_port(Some(1))));
+        headers.push(&MaxForwards(70));
+        headers.replace(&Subject::from("s"));
+        let expected = [
+            "Via: SIP/2.0/UDP a",
+            "Route: <sip:c:1>",
+            "Route: <sip:c>",
+            "Contact: <sip:c>",
+            "Q: 1",
+            "Max-Forwards: 70",
+            "Subject: s",
+        ];
+        assert_eq!(lines(&headers), expected);
+        let other: HeaderName = "q".parse().unwrap();
+        assert!(headers.contains(&other) && headers.remove(&other) && !headers.remove(other));
+        assert_eq!(headers.raw_all(HeaderName::ROUTE).count(), 2);
+    }
+
+    #[test]
+    fn line_ends_are_refused_in_raw_values_and_blanked_in_typed_ones() {
+        let mut request = Request::builder(Method::OPTIONS, &"sip:a".parse().unwrap()).build();
+        for evil in ["a\r\nb: c", "a\nb", "a\rb", "a\0b"] {
+            let error = request.headers_mut().push_raw(HeaderName::SUBJECT, evil).unwrap_err();
+            assert_eq!(error, HeaderError::Injection { name: HeaderName::SUBJECT, at: 1 });
+            request.headers_mut().push(&Subject::from(evil));
+        }
+        request.headers_mut().push_raw(HeaderName::SUBJECT, " padded ").unwrap();
+        let text = String::from_utf8(request.to_bytes().to_vec()).unwrap();
+        assert!(text.contains("Subject: a  b: c\r\n") && text.contains("Subject: padded\r\n"), "{text}");
+        assert!(!text.contains("\nb"), "{text}");
+    }
+
+    #[test]
+    fn credentials_stay_out_of_logs() {
+        let headers =
+            headers("Authorization: Digest response=\"secret\"\r\nProxy-Authorization: Bearer secret");
+        assert!(!alloc::format!("{headers:?}").contains("secret"));
+        let typed = headers.get::<crate::ProxyAuthorization>().unwrap().unwrap();
+        assert!(!alloc::format!("{typed:?}").contains("secret"));
+        let typed = headers.get::<crate::Authorization>().unwrap().unwrap();
+        assert!(!alloc::format!("{typed:?}").contains("secret"));
+    }
+}
