@@ -22,7 +22,7 @@ use crate::time::NtpTime;
 pub use config::SessionConfig;
 use config::payload_bit;
 use send::Stream;
-use table::{Admission, Table};
+use table::{Admission, Entry, Table};
 
 /// Events that wait for [`RtpSession::poll_output`]; a caller that does not ask loses those beyond.
 const OUTPUT_LIMIT: usize = 256;
@@ -409,29 +409,20 @@ impl RtpSession {
             }
         };
         let verdict = entry.source.handle_packet(now, packet.sequence_number(), packet.timestamp());
-        if packet.csrcs().any(|csrc| csrc == self.stream.ssrc()) {
-            self.ignored += 1; // a mixer sends our own voice back: §8.2 calls it a loop
-            return;
-        }
         match verdict {
             Verdict::Implausible => {
                 self.ignored += 1;
                 return;
             }
-            Verdict::Probation if self.playing.is_some_and(|playing| playing != ssrc) => {
-                if self
-                    .table
-                    .get(self.playing.unwrap_or_default())
-                    .is_some_and(|entry| entry.source.is_valid())
-                {
+            Verdict::Probation if self.playing != Some(ssrc) => {
+                if self.playing.and_then(|playing| self.table.get(playing)).is_some_and(Entry::is_valid) {
                     self.ignored += 1;
                     return;
                 }
                 self.switch_to(ssrc);
             }
-            Verdict::Probation => self.playing = Some(ssrc),
             Verdict::Restarted if self.playing == Some(ssrc) => self.jitter_buffer.reset(),
-            Verdict::Valid | Verdict::Restarted => {}
+            Verdict::Probation | Verdict::Valid | Verdict::Restarted => {}
         }
         if verdict != Verdict::Probation && !self.becomes_playing(now, ssrc) {
             self.ignored += 1;
@@ -539,7 +530,7 @@ impl RtpSession {
         self.count_members(now);
     }
 
-    fn admit_rtcp(&mut self, now: Instant, ssrc: u32, from: SocketAddr) -> Option<&mut table::Entry> {
+    fn admit_rtcp(&mut self, now: Instant, ssrc: u32, from: SocketAddr) -> Option<&mut Entry> {
         if ssrc == self.stream.ssrc() {
             self.collide(now, from);
             return None;

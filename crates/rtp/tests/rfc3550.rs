@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use rtp::jitter_buffer::Pop;
 use rtp::rtcp::{self, Compound, CompoundBuilder, ReportBlock, SdesItem, SenderInfo};
 use rtp::session::{Event, Input, Outgoing, Output, SendError};
 use rtp::source::Verdict;
@@ -368,6 +369,31 @@ fn a_source_changes_its_ssrc_and_leaves() {
     assert_eq!((events(&mut session), session.statistics().ignored), (vec![], ignored + 1));
     session.handle_input(clock.now(), Input::datagram(&buffer[..len], peer()));
     assert_eq!(events(&mut session), [Event::Left { ssrc: 2, bye: true }]);
+}
+
+#[test]
+fn who_comes_after_a_goodbye_is_played_from_its_first_packet() {
+    let mut clock = Clock::new();
+    let mut session = session(&clock, 13);
+    let mut played = Vec::new();
+    for (ssrc, first) in [(1, 60_000), (2, 100)] {
+        for number in first..first + 10 {
+            session.handle_input(clock.now(), Input::datagram(&packet(ssrc, number), peer()));
+            clock.advance(Duration::from_millis(20));
+            if let Pop::Frame(frame) = session.play(clock.now()) {
+                played.push(frame.sequence_number);
+            }
+        }
+        let mut buffer = [0; 64];
+        let mut builder = CompoundBuilder::new(&mut buffer);
+        builder.receiver_report(ssrc, &[]).unwrap().bye(&[ssrc], b"").unwrap();
+        let len = builder.finish();
+        session.handle_input(clock.now(), Input::datagram(&buffer[..len], peer()));
+    }
+    let (before, after): (Vec<u16>, Vec<u16>) = played.iter().partition(|number| **number >= 60_000);
+    assert!(before.len() >= 8 && after.len() >= 8, "{played:?}");
+    assert_eq!((before[0], after[0]), (60_000, 100));
+    assert_eq!(session.statistics().jitter.lost, 0);
 }
 
 // rfc: 3550 §6.3.5 — a source that is silent for five intervals is forgotten

@@ -30,6 +30,12 @@ pub(super) struct Entry {
     received_before: u64,
 }
 
+impl Entry {
+    pub(super) fn is_valid(&self) -> bool {
+        self.source.is_valid()
+    }
+}
+
 /// Whether a packet may be looked at.
 #[derive(Debug)]
 pub(super) enum Admission<'a> {
