@@ -72,27 +72,25 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (bob, mut his, target) = phone("bob", 2).await?;
 
     let invite = Invite::new(NameAddr::new(from), target);
-    let call =
-        alice.run(move |agent, now| agent.invite(now, invite, Box::new(Silence::default()))).await??;
+    let call = alice.run(move |agent, now| agent.invite(now, invite, Box::new(Silence::default()))).await??;
 
-    let Some(Event::Incoming { dialog, request, .. }) = his.next().await else { return Err("no call".into()) };
+    let Some(Event::Incoming { dialog, request, .. }) = his.next().await else {
+        return Err("no call".into());
+    };
     println!("bob is called: {}", request.uri_text());
     bob.run(move |agent, now| agent.ring(now, dialog, StatusCode::RINGING, None)).await??;
     let plan: Box<dyn MediaPlan> = Box::new(Silence::default());
     bob.run(move |agent, now| agent.accept(now, dialog, plan)).await??;
 
     while let Some(event) = hers.next().await {
-        match event {
-            Event::Ringing { .. } => println!("alice hears it ring"),
-            Event::Answered { .. } => {
-                println!("alice is answered, and hangs up");
-                alice.run(move |agent, now| agent.hang_up(now, call)).await??;
-            }
-            Event::Ended { by, .. } => {
-                println!("alice's call has ended, by {by:?}");
-                break;
-            }
-            other => println!("alice: {other:?}"),
+        if let Event::Ringing { .. } = event {
+            println!("alice hears it ring");
+        } else if let Event::Answered { .. } = event {
+            println!("alice is answered, and hangs up");
+            alice.run(move |agent, now| agent.hang_up(now, call)).await??;
+        } else if let Event::Ended { by, .. } = event {
+            println!("alice's call has ended, by {by:?}");
+            break;
         }
     }
     while let Some(event) = his.next().await {

@@ -197,7 +197,9 @@ impl InviteUsage {
     pub(crate) fn call_id(&self) -> Option<Text> {
         match &self.state {
             State::Calling(calling) => calling.call_id(),
-            State::Alerting(_) | State::Established(_) | State::Over(_) => self.dialog().map(|dialog| dialog.call_id().clone()),
+            State::Alerting(_) | State::Established(_) | State::Over(_) => {
+                self.dialog().map(|dialog| dialog.call_id().clone())
+            }
         }
     }
 
@@ -576,6 +578,7 @@ impl InviteUsage {
     fn end(&mut self, context: &mut Context, farewell: Farewell, response: Option<Response>) {
         if !std::mem::replace(&mut self.ended, true) {
             let Farewell { by, status, reason } = farewell;
+            tracing::debug!(call = self.id.0, ?by, %reason, "a call has ended");
             context.tell(Event::Ended { dialog: self.id, by, status, reason, response });
         }
     }

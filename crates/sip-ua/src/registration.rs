@@ -246,6 +246,7 @@ impl Registration {
         self.failures = 0;
         let expires = Duration::from_secs(granted.into());
         self.state = State::Registered { refresh_at: now + (expires * 9 / 10).max(MIN_REFRESH) };
+        tracing::debug!(aor = %self.account.aor, granted, "registered");
         context.tell(Event::Registered { id: self.id, expires, contact: self.contact.clone() });
     }
 
@@ -281,6 +282,7 @@ impl Registration {
 
     fn failed_for_good(&mut self, context: &mut Context, status: Option<StatusCode>, reason: Text) {
         self.state = State::Failed;
+        tracing::warn!(aor = %self.account.aor, %reason, "registration failed for good");
         context.tell(Event::RegistrationFailed { id: self.id, status, reason, will_retry_in: None });
     }
 
