@@ -77,7 +77,7 @@ pub enum Level {
 
 /// THE ATTRIBUTE TABLE.
 #[rustfmt::skip]
-const TABLE: [Known; 55] = {
+static TABLE: [Known; 55] = {
     use Level::{Both, Media, Session};
     use Shape::{Flag, Secret, Typed, Value};
     const fn row(name: &'static str, shape: Shape, level: Level, rfc: u16) -> Known {
@@ -145,8 +145,7 @@ const TABLE: [Known; 55] = {
 /// What is known of the attribute with this name; `None` for one that this crate only keeps.
 #[must_use]
 pub fn known(name: &str) -> Option<&'static Known> {
-    static ROWS: [Known; TABLE.len()] = TABLE;
-    ROWS.iter().find(|known| known.name == name)
+    TABLE.iter().find(|known| known.name == name)
 }
 
 /// An attribute whose value has a structure.

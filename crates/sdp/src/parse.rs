@@ -114,24 +114,33 @@ impl Line<'_> {
 
 /// Splits off the next line: up to CRLF, LF or the end. `None` at the end, or when only line ends are left.
 fn next_line<'a>(rest: &mut &'a str, number: usize) -> Option<Result<Line<'a>, ParseError>> {
-    if rest.trim_start_matches(['\r', '\n']).is_empty() {
+    if rest.bytes().all(|byte| matches!(byte, b'\r' | b'\n')) {
         return None;
     }
     let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
     *rest = after;
     let line = line.strip_suffix('\r').unwrap_or(line);
-    let mut characters = line.chars();
-    let letter = characters.next().filter(char::is_ascii_lowercase);
-    let value = characters.as_str().strip_prefix('=');
     let malformed =
         |letter, column, expected| ParseError::Malformed { line: number, letter, column, expected };
-    Some(match (letter, value) {
-        (Some(letter), Some(value)) => match value.find(['\r', '\0']) {
-            Some(at) => Err(malformed(letter, at + 3, "no NUL and no CR inside a line")),
-            None => Ok(Line { number, letter, value }),
-        },
-        _ => Err(malformed('?', 1, "a letter and =")),
+    let letter = line.bytes().next().filter(u8::is_ascii_lowercase).map(char::from);
+    let (Some(letter), Some(value)) = (letter, line.get(1..).and_then(|rest| rest.strip_prefix('='))) else {
+        return Some(Err(malformed('?', 1, "a letter and =")));
+    };
+    Some(match value.bytes().position(|byte| matches!(byte, b'\r' | 0)) {
+        Some(at) => Err(malformed(letter, at + 3, "no NUL and no CR inside a line")),
+        None => Ok(Line { number, letter, value }),
     })
+}
+
+/// Counts the lines that begin so, up to one that begins with the other; so much memory is set aside at once.
+fn lines_ahead(mut rest: &str, counted: &str, end: Option<&str>) -> usize {
+    let mut count = 0;
+    while end.is_none_or(|end| !rest.starts_with(end)) {
+        count += usize::from(rest.starts_with(counted));
+        let Some((_, after)) = rest.split_once('\n') else { break };
+        rest = after;
+    }
+    count
 }
 
 impl Parser<'_> {
@@ -169,7 +178,7 @@ impl Parser<'_> {
                     let mut section = line.typed(|fields| Media::parse(fields, &self.text))?;
                     section.attributes.reserve(self.attributes_ahead(rest));
                     if media.is_empty() {
-                        media.reserve_exact(self.sections_ahead(rest));
+                        media.reserve_exact(1 + self.sections_ahead(rest));
                     }
                     media.push(section);
                 }
@@ -180,18 +189,12 @@ impl Parser<'_> {
         head.finish(media)
     }
 
-    /// How many attributes this section has at most, to allocate once.
     fn attributes_ahead(&self, rest: &str) -> usize {
-        let section = rest.split("\nm=").next().unwrap_or(rest);
-        let inner =
-            section.bytes().zip(section.bytes().skip(1)).filter(|pair| *pair == (b'\n', b'a')).count();
-        (inner + usize::from(section.starts_with('a'))).min(self.limits.attributes)
+        lines_ahead(rest, "a=", Some("m=")).min(self.limits.attributes)
     }
 
-    /// How many sections there are with the present one, to allocate once.
     fn sections_ahead(&self, rest: &str) -> usize {
-        let next = usize::from(rest.starts_with("m="));
-        (1 + next + rest.matches("\nm=").count()).min(self.limits.media)
+        lines_ahead(rest, "m=", None).min(self.limits.media)
     }
 
     fn session_line(&self, line: Line<'_>, head: &mut Head, rest: &str) -> Result<(), ParseError> {

@@ -39,6 +39,12 @@ impl Text {
         }
     }
 
+    /// The same text in a buffer of its own, so that it does not keep a whole description.
+    #[must_use]
+    pub fn detach(&self) -> Self {
+        Self::from(self.as_str())
+    }
+
     /// `part`, which lies inside this text, as a text that shares its buffer; a copy when it lies elsewhere.
     #[must_use]
     pub fn share(&self, part: &str) -> Self {

@@ -11,7 +11,7 @@ use super::{Notes, Slot, media_kind, offer as ours, security};
 use crate::attribute::{Attribute, Setup};
 use crate::{
     Agreed, AgreedMedia, Agreement, Capabilities, DtlsRole, Media, Reason, Refused, Security,
-    SessionDescription, Stream, Text, Why,
+    SessionDescription, Stream, Why,
 };
 
 /// An answer without its version, and what follows from it.
@@ -210,17 +210,15 @@ fn choose(offered: &[Format], wishes: &[Format], notes: &mut Notes) -> Vec<Forma
 }
 
 /// Our encoding and parameters under the peer's number. Where parameters are part of the codec's identity, and we state none of
-/// our own, the peer's are ours ([RFC 3264 §6.1]).
+/// our own or ask for too much, the peer's are ours ([RFC 3264 §6.1]).
 ///
 /// [RFC 3264 §6.1]: https://www.rfc-editor.org/rfc/rfc3264#section-6.1
 fn ours_for(wish: &Format, peer: &Format) -> Format {
     let mut format = wish.clone();
     format.map.payload_type = peer.map.payload_type;
     format.map.encoding = peer.map.encoding.clone();
-    format.fmtp = format.fmtp.or_else(|| echoed(peer));
+    if peer.has_configuration() && (wish.fmtp.is_none() || wish.exceeds_level_of(peer)) {
+        format.fmtp = peer.fmtp.clone();
+    }
     format
-}
-
-fn echoed(peer: &Format) -> Option<Text> {
-    peer.has_configuration().then(|| peer.fmtp.clone()).flatten()
 }

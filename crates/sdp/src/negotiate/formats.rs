@@ -34,6 +34,23 @@ impl Format {
         configuration(self).is_some()
     }
 
+    /// Whether this H.264 asks for a higher level than the peer takes, without leave to differ
+    /// ([RFC 6184 §8.2.2]).
+    ///
+    /// [RFC 6184 §8.2.2]: https://www.rfc-editor.org/rfc/rfc6184#section-8.2.2
+    pub(super) fn exceeds_level_of(&self, peer: &Self) -> bool {
+        let parameter = |format: &Self, name| {
+            crate::attribute::parameter(format.fmtp.as_deref()?, name).map(str::to_owned)
+        };
+        let may_differ = |format| parameter(format, "level-asymmetry-allowed").as_deref() == Some("1");
+        let level = |format| {
+            let id = parameter(format, "profile-level-id").unwrap_or_else(|| "420010".to_owned());
+            id.get(4..6).and_then(|level| u8::from_str_radix(level, 16).ok())
+        };
+        let h264 = self.map.encoding.eq_ignore_ascii_case("H264");
+        h264 && !(may_differ(self) && may_differ(peer)) && level(self) > level(peer)
+    }
+
     fn same_encoding(&self, other: &Self) -> bool {
         let (a, b) = (&self.map, &other.map);
         a.encoding.eq_ignore_ascii_case(&b.encoding)
@@ -88,13 +105,16 @@ fn configuration(format: &Format) -> Option<Vec<String>> {
 /// [RFC 6184 §8.1]: https://www.rfc-editor.org/rfc/rfc6184#section-8.1
 fn h264_profile(id: &str) -> String {
     let octet = |range| id.get(range).and_then(|hex| u8::from_str_radix(hex, 16).ok());
-    match (octet(0..2), octet(2..4)) {
-        (Some(0x42), Some(flags)) if flags & 0x4f == 0x40 => "constrained baseline".to_owned(),
-        (Some(0x4d), Some(flags)) if flags & 0x8f == 0x80 => "constrained baseline".to_owned(),
-        (Some(0x58), Some(flags)) if flags & 0xcf == 0xc0 => "constrained baseline".to_owned(),
-        (Some(profile), Some(flags)) => format!("{profile:02x}{:02x}", flags & 0xf0),
-        _ => id.to_owned(),
-    }
+    let name = match (octet(0..2), octet(2..4)) {
+        (Some(0x42), Some(flags)) if flags & 0x4f == 0x40 => "constrained baseline",
+        (Some(0x4d), Some(flags)) if flags & 0x8f == 0x80 => "constrained baseline",
+        (Some(0x58), Some(flags)) if flags & 0xcf == 0xc0 => "constrained baseline",
+        (Some(0x42), Some(flags)) if flags & 0x4f == 0 => "baseline",
+        (Some(0x58), Some(flags)) if flags & 0xcf == 0x80 => "baseline",
+        (Some(0x4d), Some(flags)) if flags & 0xaf == 0 => "main",
+        _ => id.get(..4).unwrap_or(id),
+    };
+    name.to_owned()
 }
 
 /// The formats of an m-line that can be read, in order of preference, each number once.
