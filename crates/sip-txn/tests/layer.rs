@@ -5,10 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sip_msg::{CSeq, CallId, From, HeaderName, Limits, Message, Method, Request, Response, Route, StatusCode, To, Uri, Via};
+use sip_msg::{
+    CSeq, CallId, From, HeaderName, Limits, Message, Method, Request, Response, Route, StatusCode, To, Uri,
+    Via,
+};
 use sip_txn::{
-    Action, Answer, ClientId, Config, ConnectId, Direction, Ending, Event, Flow, Input, Output, QueryId, Question,
-    RequestError, RespondError, SendOptions, ServerId, SrvRecord, Tap, TransactionLayer, Transport,
+    Action, Answer, ClientId, Config, ConnectId, Direction, Ending, Event, Flow, Input, Output, QueryId,
+    Question, RequestError, RespondError, SendOptions, ServerId, SrvRecord, Tap, TransactionLayer, Transport,
 };
 
 const OURS: &str = "192.0.2.1:5060";
@@ -120,7 +123,10 @@ fn sent_on(outputs: &[Output]) -> Vec<(Flow, String)> {
 }
 
 fn events(outputs: &[Output]) -> Vec<&Event> {
-    outputs.iter().filter_map(|output| if let Output::Event(event) = output { Some(event) } else { None }).collect()
+    outputs
+        .iter()
+        .filter_map(|output| if let Output::Event(event) = output { Some(event) } else { None })
+        .collect()
 }
 
 fn server(outputs: &[Output]) -> (ServerId, Request) {
@@ -273,8 +279,13 @@ fn merged_requests_are_refused_unless_a_proxy_wants_them() {
     assert!(loop_detected.starts_with("SIP/2.0 482") && events(&outputs).is_empty());
     let Message::Response(response) = parse(&loop_detected) else { panic!("a response") };
     let tag = response.headers().require::<To>().unwrap().tag().unwrap().clone();
-    let ack = incoming("ACK", "2", "").replace("<sip:bob@example.com>", &format!("<sip:bob@example.com>;tag={tag}"));
-    assert_eq!(bench.receive(udp(), &ack), [], "the ACK to an answer without a transaction is known by its tag");
+    let ack = incoming("ACK", "2", "")
+        .replace("<sip:bob@example.com>", &format!("<sip:bob@example.com>;tag={tag}"));
+    assert_eq!(
+        bench.receive(udp(), &ack),
+        [],
+        "the ACK to an answer without a transaction is known by its tag"
+    );
 
     let mut proxy = Bench::new(config().refuse_merged(false));
     let (first, _) = server(&proxy.receive(udp(), &incoming("INVITE", "1", "")));
@@ -329,7 +340,10 @@ fn route_leads_and_sips_means_tls() {
     request.headers_mut().push(&Route::new("sip:192.0.2.9;lr".parse::<Uri>().unwrap()));
     bench.layer.request(bench.now, request, SendOptions::default()).unwrap();
     let (_, transport, remote, name) = connects(&bench.outputs()).unwrap();
-    assert_eq!((transport, remote, name.as_deref()), (Transport::Tls, address("192.0.2.9:5061"), Some("192.0.2.9")));
+    assert_eq!(
+        (transport, remote, name.as_deref()),
+        (Transport::Tls, address("192.0.2.9:5061"), Some("192.0.2.9"))
+    );
     let ack = outgoing(Method::ACK, "sip:192.0.2.9");
     assert_eq!(bench.layer.request(bench.now, ack, SendOptions::default()), Err(RequestError::WrongMethod));
     let tel = outgoing(Method::INVITE, "tel:+4912345");
@@ -360,7 +374,8 @@ fn locate(bench: &mut Bench, mut outputs: Vec<Output>) -> Vec<Output> {
         else {
             return outputs;
         };
-        let record = |priority, target: &str| SrvRecord { priority, weight: 0, port: 5070, target: target.into() };
+        let record =
+            |priority, target: &str| SrvRecord { priority, weight: 0, port: 5070, target: target.into() };
         let answer = match question {
             Question::Naptr(_) => Answer::Naptr(Vec::new()),
             Question::Srv(name) if name.as_str() == "_sip._udp.example.com" => {

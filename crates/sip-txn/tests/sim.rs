@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use sip_msg::{CSeq, CallId, From, Limits, Message, Method, Request, Response, StatusCode, To, Uri};
 use sip_txn::{
-    Action, ClientId, Config, Ending, Event, Flow, Input, Output, SendOptions, ServerId, TransactionLayer, Transmit,
-    Transport,
+    Action, ClientId, Config, Ending, Event, Flow, Input, Output, SendOptions, ServerId, TransactionLayer,
+    Transmit, Transport,
 };
 use testkit::{Datagram, Impairment, Node, Rng, World};
 
@@ -20,7 +20,13 @@ const SERVER: &str = "10.0.0.2:5060";
 enum Later {
     Respond(ServerId, Box<Response>),
     /// Send a 2xx again until its ACK comes (RFC 3261 §13.3.1.4).
-    Repeat { server: ServerId, call: String, response: Box<Response>, wait: Duration, until: Instant },
+    Repeat {
+        server: ServerId,
+        call: String,
+        response: Box<Response>,
+        wait: Duration,
+        until: Instant,
+    },
     Cancel(ClientId),
 }
 
@@ -94,7 +100,8 @@ impl Side {
             match output {
                 Output::Action(Action::Transmit(Transmit { flow, bytes })) => {
                     self.wire.extend_from_slice(&bytes);
-                    if let Ok(Message::Response(response)) = Message::parse(bytes.clone(), &Limits::default()) {
+                    if let Ok(Message::Response(response)) = Message::parse(bytes.clone(), &Limits::default())
+                    {
                         let cseq = response.headers().require::<CSeq>().unwrap();
                         assert_ne!(cseq.method, Method::ACK, "an ACK is never answered");
                     }
@@ -125,7 +132,8 @@ impl Side {
                     let text = String::from_utf8(response.to_bytes().to_vec()).unwrap();
                     let (_, rest) = text.split_once("\r\n").unwrap();
                     let text = format!("SIP/2.0 487 Request Terminated\r\n{rest}");
-                    let Ok(Message::Response(response)) = Message::parse(text.into_bytes(), &Limits::default())
+                    let Ok(Message::Response(response)) =
+                        Message::parse(text.into_bytes(), &Limits::default())
                     else {
                         panic!("it parses")
                     };
