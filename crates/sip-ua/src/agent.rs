@@ -427,7 +427,9 @@ impl Agent {
                     self.with_call(id, |usage, context| usage.handle_cancelled(context, now, invite));
                 }
             }
-            sip_txn::Event::Response { client, response, .. } => self.handle_response(now, client, response),
+            sip_txn::Event::Response { client, flow, response } => {
+                self.handle_response(now, client, &flow, response)
+            }
             sip_txn::Event::ClientEnded { client, ending } => self.handle_client_ended(now, client, ending),
             sip_txn::Event::ServerEnded { server, .. } => {
                 if let Some(id) = self.context.servers.remove(&server) {
@@ -443,14 +445,14 @@ impl Agent {
         }
     }
 
-    fn handle_response(&mut self, now: Instant, client: ClientId, response: Response) {
+    fn handle_response(&mut self, now: Instant, client: ClientId, flow: &Flow, response: Response) {
         match self.context.clients.get(&client).copied() {
             Some(Owner::Call(id)) => {
                 self.with_call(id, |usage, context| usage.handle_response(context, now, client, response));
             }
             Some(Owner::Registration(id)) => {
                 self.with_registration(id, |registration, context| {
-                    registration.handle_response(context, now, client, &response);
+                    registration.handle_response(context, now, client, flow, &response);
                 });
             }
             Some(Owner::Request(id)) => {

@@ -13,11 +13,12 @@
 //!
 //! [RFC 3261 §10.2]: https://www.rfc-editor.org/rfc/rfc3261#section-10.2
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use sip_msg::{CSeq, CallId, Contact, Expires, From, MinExpires, RetryAfter, To};
 use sip_msg::{Method, NameAddr, Request, Response, StatusCode, Text, Uri};
-use sip_txn::{ClientId, Ending};
+use sip_txn::{ClientId, Ending, Flow};
 
 use crate::auth::{Attempt, Authenticator};
 use crate::command::Account;
@@ -48,6 +49,8 @@ pub(crate) struct Registration {
     /// The time to ask for, in seconds; a 423 raises it.
     expires: u32,
     contact: Uri,
+    /// Where the registrar, or the proxy before it, was last heard from.
+    heard_from: Option<SocketAddr>,
     state: State,
     failures: u32,
     /// The registrar may have a binding of ours.
@@ -74,12 +77,6 @@ impl Registration {
         id: RegistrationId,
         account: Account,
     ) -> Result<Self, CommandError> {
-        let routes = target::loose(&account.outbound_proxies);
-        let first = routes.first().map(|route| route.uri());
-        let transport = target::transport(first, &account.registrar);
-        let remote = target::address(first, &account.registrar);
-        let user = account.contact_user.clone().or_else(|| account.aor.raw_user().cloned());
-        let secure = account.aor.is_sips();
         let mut registration = Self {
             id,
             auth: Authenticator::new(account.credentials.clone()),
@@ -87,7 +84,8 @@ impl Registration {
             from_tag: context.ids.tag(),
             cseq: context.ids.first_cseq(),
             expires: u32::try_from(account.expires.as_secs()).unwrap_or(u32::MAX).max(1),
-            contact: target::contact(&context.layer, transport, remote.as_ref(), user.as_deref(), secure),
+            contact: contact(context, &account, None),
+            heard_from: None,
             account,
             state: State::Gone,
             failures: 0,
@@ -129,6 +127,10 @@ impl Registration {
     }
 
     fn send(&mut self, context: &mut Context, now: Instant, expires: u32) -> Result<ClientId, CommandError> {
+        if !self.bound {
+            // A challenge has told us meanwhile as whom a NAT shows us; a binding that stands keeps its address.
+            self.contact = contact(context, &self.account, self.heard_from.as_ref());
+        }
         let (uri, routes) =
             target::routed(&target::loose(&self.account.outbound_proxies), &self.account.registrar);
         let aor = NameAddr {
@@ -159,8 +161,10 @@ impl Registration {
         context: &mut Context,
         now: Instant,
         client: ClientId,
+        flow: &Flow,
         response: &Response,
     ) {
+        self.heard_from = Some(flow.remote);
         if response.status().is_provisional() {
             return;
         }
@@ -328,6 +332,16 @@ impl Registration {
     }
 }
 
+/// Our Contact for a registrar, as whoever is there can reach us.
+fn contact(context: &Context, account: &Account, heard_from: Option<&SocketAddr>) -> Uri {
+    let routes = target::loose(&account.outbound_proxies);
+    let first = routes.first().map(|route| route.uri());
+    let transport = target::transport(first, &account.registrar);
+    let named = target::address(first, &account.registrar);
+    let user = account.contact_user.as_ref().or_else(|| account.aor.raw_user()).map(Text::as_str);
+    target::contact(&context.layer, transport, heard_from.or(named.as_ref()), user, account.aor.is_sips())
+}
+
 fn is_challenge(status: StatusCode) -> bool {
     matches!(status, StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED)
 }
@@ -434,6 +448,22 @@ mod tests {
         let fourth = lab.sent_request(&Method::REGISTER);
         bind(&mut lab, &fourth, &["<sip:alice@192.0.2.1:5060>;expires=60"]);
         assert!(matches!(lab.event(), Some(Event::Registered { .. })));
+    }
+
+    // rfc: 3581 §9 — the address that a NAT shows, learnt from received and rport, goes into the Contact
+    #[test]
+    fn the_contact_is_the_address_that_the_registrar_sees() {
+        let mut lab = Scripted::new();
+        let (_, first) = register(&mut lab);
+        let mut challenge = challenge(&first, "n1");
+        let mut via = challenge.headers().require::<sip_msg::Via>().unwrap();
+        via.set_received([203, 0, 113, 5].into());
+        via.set_rport(Some(1024));
+        challenge.headers_mut().replace(&via);
+        lab.receive(challenge);
+        let second = lab.sent_request(&Method::REGISTER);
+        let contact = second.headers().require::<Contact>().unwrap();
+        assert_eq!(contact.uri().unwrap().to_string(), "sip:alice@203.0.113.5:1024");
     }
 
     // rfc: 3261 §22.1 — a wrong password is not tried again

@@ -39,7 +39,11 @@ fn check(table: &str) -> usize {
     let mut checked = 0;
     for line in lines {
         let columns: Vec<&str> = line.split('\t').collect();
-        assert_eq!(respond(&columns).expect("a known algorithm"), *columns.get(12).expect("a response"), "{line}");
+        assert_eq!(
+            respond(&columns).expect("a known algorithm"),
+            *columns.get(12).expect("a response"),
+            "{line}"
+        );
         checked += 1;
     }
     checked

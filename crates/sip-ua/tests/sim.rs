@@ -26,14 +26,18 @@ fn act(rng: &mut Rng, world: &mut World<Phone>, who: NodeId, other: NodeId) {
     let live: Vec<(DialogId, View)> =
         phone.calls.iter().filter(|(_, view)| **view != View::Over).map(|(id, view)| (*id, *view)).collect();
     let picked = pick(rng, &live);
-    let direction = pick(rng, &[Direction::SendOnly, Direction::Inactive, Direction::SendRecv]).expect("three");
+    let direction =
+        pick(rng, &[Direction::SendOnly, Direction::Inactive, Direction::SendRecv]).expect("three");
     // What a state does not allow is refused with an error, which is as it should be.
     match (rng.below(10), picked) {
         (0 | 1, _) | (_, None) if live.len() < 3 => {
             let invite = phone.invite(target);
             let invite = if rng.chance(0.2) { invite.late_offer() } else { invite };
-            let invite =
-                if rng.chance(0.3) { invite.ring_timeout(rng.duration(Duration::from_secs(8))) } else { invite };
+            let invite = if rng.chance(0.3) {
+                invite.ring_timeout(rng.duration(Duration::from_secs(8)))
+            } else {
+                invite
+            };
             phone.dial(now, invite);
         }
         (0..=2, Some((id, _))) => drop(phone.agent.ring(now, id, StatusCode::RINGING, None)),
@@ -58,11 +62,8 @@ fn standing(phone: &Phone) -> Vec<String> {
 
 fn play(seed: u64) {
     let mut rng = Rng::new(seed);
-    let impairment = Impairment::default()
-        .jitter(Duration::from_millis(30))
-        .loss(0.15)
-        .double(0.1)
-        .reorder(0.2);
+    let impairment =
+        Impairment::default().jitter(Duration::from_millis(30)).loss(0.15).double(0.1).reorder(0.2);
     let trace = Trace::default();
     let mut world = World::new(seed, impairment);
     let alice = world.add("10.0.0.1", Phone::new("alice", "10.0.0.1", rng.seed(), &trace));
@@ -109,7 +110,11 @@ fn play(seed: u64) {
         assert_eq!(ended, phone.calls.len(), "{}: each call ends once", phone.name);
         for event in &phone.events {
             let Event::Ended { by: Side::Error, reason, .. } = event else { continue };
-            assert!(!reason.contains("never acknowledged"), "{}: a repeated 200 brings a repeated ACK", phone.name);
+            assert!(
+                !reason.contains("never acknowledged"),
+                "{}: a repeated 200 brings a repeated ACK",
+                phone.name
+            );
         }
     }
 }
@@ -154,9 +159,10 @@ fn glare_settles_for_both() {
         for (who, id) in [(alice, call), (bob, incoming)] {
             let phone = world.node(who);
             assert_eq!(phone.calls[&id], View::Up, "seed {seed}");
-            let changes = phone.events.iter().filter(|event| {
-                matches!(event, Event::MediaChanged { .. } | Event::ChangeFailed { .. })
-            });
+            let changes = phone
+                .events
+                .iter()
+                .filter(|event| matches!(event, Event::MediaChanged { .. } | Event::ChangeFailed { .. }));
             assert!(changes.count() >= 2, "seed {seed}: each sees its own change and the other's");
         }
         let ours = world.node(alice).agent.direction(call);
