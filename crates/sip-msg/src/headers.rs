@@ -495,9 +495,9 @@ mod tests {
     #[test]
     fn errors_name_the_byte_of_the_value_as_it_came() {
         let headers = headers("To: \"A\"\r\n  \r\n   <sip:a b>\r\nFrom: x\r\nMax-Forwards: 1 2");
-        let at = |error| match error {
-            HeaderError::Malformed { at, .. } => at,
-            other => panic!("{other}"),
+        let at = |error| {
+            let HeaderError::Malformed { at, .. } = error else { panic!("{error}") };
+            at
         };
         assert_eq!(at(headers.require::<To>().unwrap_err()), 18);
         assert_eq!(at(headers.require::<From>().unwrap_err()), 1);

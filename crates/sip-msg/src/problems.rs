@@ -182,3 +182,59 @@ fn hint(name: &HeaderName, form: Form) -> &'static str {
         Form::Element | Form::List => "write values with one comma between, quoting those that hold commas",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Limits;
+
+    const GOOD: &str = "OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:a>;tag=1\r\n\
+        To: <sip:b>\r\nCall-ID: 1\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\n\r\n";
+
+    /// Header, the text from the byte named on, and what was expected.
+    fn problems(text: &str) -> Vec<(String, String, &'static str)> {
+        let message = Message::parse(text.to_owned(), &Limits::default()).unwrap();
+        let found = message.problems().into_iter().map(|problem| {
+            let rest: String = text[problem.at..].chars().take(6).collect();
+            (problem.header.map_or_else(String::new, |name| name.to_string()), rest, problem.expected)
+        });
+        found.collect()
+    }
+
+    fn problem(header: &str, rest: &str, expected: &'static str) -> (String, String, &'static str) {
+        (header.into(), rest.into(), expected)
+    }
+
+    #[test]
+    fn a_good_message_has_no_problems() {
+        assert_eq!(problems(GOOD), []);
+    }
+
+    #[test]
+    fn each_problem_names_its_byte() {
+        let bad = GOOD
+            .replace("<sip:b>", "\"B\"\r\n  <sip:b;>")
+            .replace("1 OPTIONS", "1 INVITE")
+            .replace("70", "x")
+            .replace("Call-ID: 1", "Call-ID: 1\r\nCall-ID: 2\r\nContact: <sip:c>,, <sip:d>");
+        let expected = [
+            problem("To", ">\r\nCal", "a URI parameter"),
+            problem("Contact", ", <sip", "a URI scheme and :"),
+            problem("Max-Forwards", "x\r\n\r\n", "a number of hops"),
+            problem("Call-ID", "2\r\nCon", "this header once"),
+            problem("CSeq", "1 INVI", "the method of the request"),
+        ];
+        assert_eq!(problems(&bad), expected);
+        assert_eq!(problems(&GOOD.replace("sip:a SIP", "sip: SIP")), [problem("", " SIP/2", "a host")]);
+        let missing = problems(&GOOD.replace("Call-ID: 1\r\n", ""));
+        assert_eq!(missing, [problem("Call-ID", "\r\n\r\n", "this header")]);
+    }
+
+    #[test]
+    fn a_problem_reads_as_one_line() {
+        let error = Message::parse("OPTIONS sip:a SIP/2.0\r\nl: x\r\n\r\n", &Limits::default()).unwrap_err();
+        let line = "Content-Length, byte 26: expected a number of bytes (400 Bad Request); \
+            write the length of the body once, in bytes";
+        assert_eq!(Problem::from(&error).to_string(), line);
+    }
+}
