@@ -1,7 +1,7 @@
 //! The media path of a call, without SIP: offer and answer for one audio stream ([`Plan`]), and the stream itself
 //! ([`Session`]): demultiplexing, SRTP, RTP, jitter buffer, codec, 20 ms frames, and back.
 //!
-//! Both are cores without I/O; [`driver`](crate::driver) (feature `tokio`) runs a session on sockets. One call, whole:
+//! Both are cores without I/O; `driver` (feature `tokio`) runs a session on sockets. One call, whole:
 //!
 //! ```
 //! use std::time::{Duration, Instant};

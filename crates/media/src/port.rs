@@ -23,7 +23,8 @@ pub enum Latching {
     ///
     /// While waiting, these are believed: the signalled address; any address whose packets carry a good SRTP tag; and,
     /// half a second later, an address that shows that a NAT lies between (the signalled one is private and this one is
-    /// not of that network, or only the port differs on a public address), after five packets. The signalled address
+    /// not of that network, or only the port differs on a public address) or that the peer is on this host and uses
+    /// another of its addresses, after five packets. The signalled address
     /// takes the call back from the other two as soon as it speaks, and a good SRTP tag from elsewhere is followed.
     /// Everything else is counted and dropped, and nothing is sent to it.
     #[default]
@@ -150,8 +151,13 @@ fn reachable(address: &SocketAddr) -> bool {
     !address.ip().is_unspecified() && address.port() != 0
 }
 
-/// Whether `source` may be where a NAT lets the packets of `signalled` out.
+/// Whether `source` may be where the packets of `signalled` come from: out of a NAT, or out of another address of this
+/// very host, which a socket bound to all addresses sends from when it writes to one of ours.
 fn nat_between(signalled: SocketAddr, source: SocketAddr) -> bool {
+    let loopback = |address: SocketAddr| address.ip().to_canonical().is_loopback();
+    if loopback(signalled) != loopback(source) {
+        return signalled.port() == source.port();
+    }
     match (Network::of(signalled.ip()), Network::of(source.ip())) {
         (Network::Global, Network::Global) => signalled.ip() == source.ip(),
         (Network::Private(_), Network::Global) => true,
@@ -260,6 +266,19 @@ mod tests {
             assert_eq!(latch.destination(), Some(address(signalled)));
             assert_eq!(spray(&mut latch, &mut clock, seen), Verdict::Accept, "{seen}");
             assert_eq!(latch.destination(), Some(address(seen)));
+        }
+    }
+
+    #[test]
+    fn a_peer_on_this_host_may_use_another_address_of_it_and_the_same_port_only() {
+        for (signalled, seen, verdict) in [
+            ("127.0.0.1:4000", "172.17.0.2:4000", Verdict::Accept),
+            ("172.17.0.2:4000", "127.0.0.1:4000", Verdict::Accept),
+            ("172.17.0.2:4000", "127.0.0.1:4002", Verdict::Refuse),
+            ("127.0.0.1:4000", "127.0.0.2:4000", Verdict::Refuse),
+        ] {
+            let (mut latch, mut clock) = (waiting_for(signalled), Clock::new());
+            assert_eq!(spray(&mut latch, &mut clock, seen), verdict, "{signalled} {seen}");
         }
     }
 

@@ -406,6 +406,8 @@ impl Session {
     /// Takes what the network tells; never fails, what makes no sense is counted and dropped.
     pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
         let Input::Datagram { component, source, bytes } = input;
+        // A socket for both families shows an IPv4 peer in IPv6 clothes; SDP does not.
+        let source = SocketAddr::new(source.ip().to_canonical(), source.port());
         match (demux::classify(bytes), component) {
             (demux::Kind::Rtp, Component::Rtp) => self.handle_rtp(now, source, bytes),
             (demux::Kind::Rtcp, component) => self.handle_rtcp(now, component, source, bytes),

@@ -165,3 +165,22 @@ async fn ports_are_a_pair_and_a_range_that_is_used_up_is_named() {
     drop(socket);
     assert_eq!(MediaSocket::bind(HOST, range).await.unwrap().local_address().port(), port);
 }
+
+#[tokio::test]
+async fn a_socket_for_both_families_talks_to_an_ipv4_peer() {
+    let Ok(both) = MediaSocket::bind(IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED), PortChoice::System).await
+    else {
+        return eprintln!("no IPv6 here: not tested");
+    };
+    let four = MediaSocket::bind(HOST, PortChoice::System).await.unwrap();
+    let (port, there) = (both.local_address().port(), four.local_address());
+    let (alice, _) = start(both, session(Config::default(), [1; 32]));
+    alice.apply(Agreement::new(there, CodecId::Pcmu));
+    let (bob, _) = start(four, session(Config::default(), [2; 32]));
+    bob.apply(Agreement::new((HOST, port).into(), CodecId::Pcmu));
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    for handle in [alice, bob] {
+        let statistics = handle.statistics().await.unwrap();
+        assert!(statistics.packets_received > 5 && statistics.foreign == 0, "{statistics:?}");
+    }
+}

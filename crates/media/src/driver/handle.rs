@@ -73,7 +73,7 @@ impl MediaHandle {
         self.set_source(Source::Tone { hz });
     }
 
-    /// Plays samples at 8000 Hz to their end. Dropping the future stops them.
+    /// Plays samples at 8000 Hz to their end; on hold they wait. Dropping the future stops them.
     ///
     /// # Errors
     ///
@@ -128,7 +128,7 @@ impl MediaHandle {
         FrameWriter { handle: self.clone(), items: sender, epoch: 0 }
     }
 
-    /// Sends digits and waits until they are sent: `0`-`9`, `*`, `#`, `A`-`D`.
+    /// Sends digits and waits until they are sent: `0`-`9`, `*`, `#`, `A`-`D`. On hold they wait.
     ///
     /// Dropping the future does not take them back.
     ///

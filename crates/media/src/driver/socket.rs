@@ -28,7 +28,30 @@ pub enum PortChoice {
 pub struct MediaSocket {
     pub(crate) rtp: UdpSocket,
     pub(crate) rtcp: UdpSocket,
+    pub(crate) family: Family,
     address: SocketAddr,
+}
+
+/// What addresses the sockets understand.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Family {
+    V4,
+    /// IPv6, and IPv4 as IPv6 addresses where the system allows that.
+    V6,
+}
+
+impl Family {
+    fn of(address: SocketAddr) -> Self {
+        if address.is_ipv6() { Self::V6 } else { Self::V4 }
+    }
+
+    /// The form in which the sockets take an address.
+    pub(crate) fn dress(self, address: SocketAddr) -> SocketAddr {
+        match (self, address.ip()) {
+            (Self::V6, IpAddr::V4(ip)) => SocketAddr::new(ip.to_ipv6_mapped().into(), address.port()),
+            (Self::V4 | Self::V6, _) => address,
+        }
+    }
 }
 
 impl MediaSocket {
@@ -66,7 +89,7 @@ impl MediaSocket {
                 continue;
             }
             match UdpSocket::bind((ip, address.port() + 1)).await {
-                Ok(rtcp) => return Ok(Self { rtp, rtcp, address }),
+                Ok(rtcp) => return Ok(Self { rtp, rtcp, family: Family::of(address), address }),
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
                 Err(error) => return Err(error),
             }
@@ -98,7 +121,7 @@ impl MediaSocket {
         let rtp = UdpSocket::bind((ip, port)).await?;
         let rtcp = UdpSocket::bind((ip, next)).await?;
         let address = rtp.local_addr()?;
-        Ok(Self { rtp, rtcp, address })
+        Ok(Self { rtp, rtcp, family: Family::of(address), address })
     }
 }
 

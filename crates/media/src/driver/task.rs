@@ -146,9 +146,10 @@ impl Task {
                         Component::Rtp => &self.socket.rtp,
                         Component::Rtcp => &self.socket.rtcp,
                     };
+                    let destination = self.socket.family.dress(transmit.destination);
                     // A full socket buffer or an unreachable peer loses a packet, as the network does.
-                    if let Err(error) = socket.try_send_to(transmit.bytes, transmit.destination) {
-                        tracing::trace!(%error, destination = %transmit.destination, "media packet not sent");
+                    if let Err(error) = socket.try_send_to(transmit.bytes, destination) {
+                        tracing::trace!(%error, %destination, "media packet not sent");
                     }
                 }
                 Output::Frame(frame) => {
