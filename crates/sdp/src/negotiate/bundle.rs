@@ -39,13 +39,19 @@ pub(super) fn mid(media: &Media) -> Option<Text> {
     media.attributes.get::<Mid>().ok().flatten().map(|Mid(name)| name)
 }
 
-/// The positions of the m-lines in the first BUNDLE group, in the group's order.
+/// The positions of the m-lines in the first BUNDLE group, in the group's order, each once.
 fn members(session: &SessionDescription) -> Vec<usize> {
     let group =
         session.attributes.all::<Group>().filter_map(Result::ok).find(|group| group.semantics == "BUNDLE");
-    let position =
-        |wanted: &str| session.media.iter().position(|media| mid(media).is_some_and(|mid| mid == *wanted));
-    group.iter().flat_map(Group::members).filter_map(position).collect()
+    let mids: Vec<Option<Text>> = session.media.iter().map(mid).collect();
+    let mut members = Vec::new();
+    for name in group.iter().flat_map(Group::members) {
+        let position = mids.iter().position(|mid| mid.as_deref() == Some(name));
+        if let Some(position) = position.filter(|position| !members.contains(position)) {
+            members.push(position);
+        }
+    }
+    members
 }
 
 /// A peer's description with the transport of its group's tagged section in all sections of the group that leave it out, and
