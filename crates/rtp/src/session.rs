@@ -218,7 +218,7 @@ impl RtpSession {
             config,
             playing: None,
             leaving: Leaving::No,
-            output: VecDeque::new(),
+            output: VecDeque::with_capacity(16),
             reported: None,
             round_trip: None,
             malformed: 0,

@@ -56,7 +56,13 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn new(clock_rate: ClockRate, limit: usize) -> Self {
-        Self { clock_rate, limit: limit.clamp(1, 1_024), entries: Vec::new(), conflicts: Vec::new(), turn: 0 }
+        Self {
+            clock_rate,
+            limit: limit.clamp(1, 1_024),
+            entries: Vec::with_capacity(4),
+            conflicts: Vec::new(),
+            turn: 0,
+        }
     }
 
     pub(super) fn get(&self, ssrc: u32) -> Option<&Entry> {
