@@ -123,7 +123,10 @@ impl Answer {
             ("--reliable", self.reliable),
             ("--challenge", self.challenge.is_some()),
         ];
-        wanted.iter().find(|(_, wanted)| *wanted).map_or(Ok(()), |(flag, _)| Err(Failure::not_available_yet(flag)))
+        wanted
+            .iter()
+            .find(|(_, wanted)| *wanted)
+            .map_or(Ok(()), |(flag, _)| Err(Failure::not_available_yet(flag)))
     }
 
     fn refusal(&self) -> Result<Option<Reply>, Failure> {

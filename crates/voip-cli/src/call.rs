@@ -99,10 +99,16 @@ impl Call {
                 Some((way @ ("info" | "inband"), _)) => {
                     return Err(Failure::not_available_yet(&format!("--dtmf {way}:")));
                 }
-                Some(_) => return Err(Failure::usage(format!("--dtmf {text}: expected [rtp:|info:|inband:]DIGITS"))),
+                Some(_) => {
+                    return Err(Failure::usage(format!("--dtmf {text}: expected [rtp:|info:|inband:]DIGITS")));
+                }
             };
-            if let Some(wrong) = text.chars().find(|key| !matches!(key, '0'..='9' | '*' | '#' | 'A'..='D' | 'a'..='d')) {
-                return Err(Failure::usage(format!("--dtmf {text}: {wrong:?} is no key; keys are 0-9 * # A-D")));
+            if let Some(wrong) =
+                text.chars().find(|key| !matches!(key, '0'..='9' | '*' | '#' | 'A'..='D' | 'a'..='d'))
+            {
+                return Err(Failure::usage(format!(
+                    "--dtmf {text}: {wrong:?} is no key; keys are 0-9 * # A-D"
+                )));
             }
             digits.push_str(text);
         }
@@ -164,10 +170,11 @@ impl Call {
                 }
             };
             match progress {
-                Some(Progress::Trying) => report.event("trying", json!({})),
-                Some(Progress::Ringing { response, early_media }) => report
-                    .event("ringing", json!({ "status": response.status().code(), "early_media": early_media })),
-                Some(_) => {}
+                Some(Progress::Ringing { response, early_media }) => report.event(
+                    "ringing",
+                    json!({ "status": response.status().code(), "early_media": early_media }),
+                ),
+                Some(Progress::Trying | _) => report.event("trying", json!({})),
                 None => break,
             }
         }

@@ -10,8 +10,8 @@ use clap::{ArgAction, Args, ValueEnum};
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
 use voip::{
-    Account, CodecId, Config, Endpoint, HeaderName, Incoming, Listen, PortChoice, Registration, RegistrationState, SrtpPolicy,
-    StatusCode, Tls, Uri,
+    Account, CodecId, Config, Endpoint, HeaderName, Incoming, Listen, PortChoice, Registration,
+    RegistrationState, SrtpPolicy, StatusCode, Tls, Uri,
 };
 
 use crate::report::Reporter;
@@ -129,7 +129,11 @@ impl Common {
             _ => "debug",
         };
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour_on_stderr()).init();
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .with_ansi(colour_on_stderr())
+            .init();
     }
 
     /// Refuses what is not built yet, before any packet is sent.
@@ -144,7 +148,10 @@ impl Common {
             ("--report", self.report.is_some()),
             ("--pcap", self.pcap.is_some()),
         ];
-        wanted.iter().find(|(_, wanted)| *wanted).map_or(Ok(()), |(flag, _)| Err(Failure::not_available_yet(flag)))
+        wanted
+            .iter()
+            .find(|(_, wanted)| *wanted)
+            .map_or(Ok(()), |(flag, _)| Err(Failure::not_available_yet(flag)))
     }
 
     /// The endpoint's settings.
@@ -207,7 +214,8 @@ impl Common {
 
     /// The account, where one is needed.
     pub(crate) fn required_account(&self) -> Result<Account, Failure> {
-        self.account()?.ok_or_else(|| Failure::usage("--aor is missing: who are we? (sip:user@domain, or set SIP_AOR)"))
+        self.account()?
+            .ok_or_else(|| Failure::usage("--aor is missing: who are we? (sip:user@domain, or set SIP_AOR)"))
     }
 
     /// With `--register`: registers and says so. The handle keeps the registration.
@@ -235,7 +243,9 @@ impl Common {
             "pcmu" => Ok(CodecId::Pcmu),
             "pcma" => Ok(CodecId::Pcma),
             "opus" | "g722" | "l16" => Err(Failure::not_available_yet(&format!("--codec {name}"))),
-            _ => Err(Failure::usage(format!("--codec {name}: the codecs are opus, g722, pcmu, pcma and l16"))),
+            _ => {
+                Err(Failure::usage(format!("--codec {name}: the codecs are opus, g722, pcmu, pcma and l16")))
+            }
         };
         self.codec.iter().map(codec).collect()
     }
@@ -317,7 +327,7 @@ pub(crate) fn report_registration(
             reporter.event("unregistered", json!({ "aor": account.aor().to_string() }));
             None
         }
-        _ => None,
+        RegistrationState::Registering | _ => None,
     }
 }
 
@@ -340,7 +350,8 @@ fn parse_header(text: &str) -> Result<(HeaderName, &str), Failure> {
 }
 
 fn parse_ports(text: &str) -> Result<PortChoice, Failure> {
-    let error = || Failure::usage(format!("--media-ports {text}: expected LOW-HIGH, for example 10000-20000"));
+    let error =
+        || Failure::usage(format!("--media-ports {text}: expected LOW-HIGH, for example 10000-20000"));
     let (low, high) = text.split_once('-').ok_or_else(error)?;
     let (low, high) = (low.parse().map_err(|_| error())?, high.parse().map_err(|_| error())?);
     if low >= high {

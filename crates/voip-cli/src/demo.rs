@@ -14,8 +14,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use voip::measure::{compare, test_signal};
 use voip::{
-    Account, Call, CallEvent, Config, Direction, Endpoint, Impairment, Incoming, Listen, Registrar, Registration, Side,
-    SrtpPolicy, Tls, Transport, Uri, wav,
+    Account, Call, CallEvent, Config, Direction, Endpoint, Impairment, Incoming, Listen, Registrar,
+    Registration, Side, SrtpPolicy, Tls, Transport, Uri, wav,
 };
 
 use crate::common::{Common, Srtp};
@@ -55,14 +55,18 @@ struct Phone {
 impl Demo {
     pub(crate) async fn run(self, common: &Common, reporter: &Reporter) -> Outcome {
         if let Some(dir) = &self.record {
-            std::fs::create_dir_all(dir).map_err(|error| Failure::usage(format!("{}: {error}", dir.display())))?;
+            std::fs::create_dir_all(dir)
+                .map_err(|error| Failure::usage(format!("{}: {error}", dir.display())))?;
         }
         let (authority, server) = certificates()?;
         let ladder = Ladder::default();
         let base = common.config()?.tls(server.trust(authority)).listen([loopback(Transport::Tls)]);
         let users = ["alice", "bob"].map(|user| (user.to_owned(), format!("secret of {user}")));
-        let registrar = Registrar::bind(&base, DOMAIN, users.clone()).await.map_err(|error| failed("registrar", error))?;
-        let proxy = registrar.local_addresses().first().map(|listen| listen.address.port()).unwrap_or_default();
+        let registrar = Registrar::bind(&base, DOMAIN, users.clone())
+            .await
+            .map_err(|error| failed("registrar", error))?;
+        let proxy =
+            registrar.local_addresses().first().map(|listen| listen.address.port()).unwrap_or_default();
         let media = base.srtp(srtp(common)?);
         let [alice, bob] = users;
         let alice = self.phone(&media, alice, proxy, &ladder, self.alter).await?;
@@ -88,12 +92,11 @@ impl Demo {
         ladder: &Ladder,
         alter: bool,
     ) -> Result<Phone, Failure> {
-        let mut impairment = Impairment::default();
-        impairment.drop_percent = self.loss;
-        impairment.alter = alter;
+        let impairment = Impairment { drop_percent: self.loss, alter, ..Impairment::default() };
         let config = config.clone().impairment(impairment).tap(Arc::new(ladder.of(&user)));
         let (endpoint, incoming) = Endpoint::bind(config).await.map_err(|error| failed(&user, error))?;
-        let proxy = Uri::parse(format!("sip:127.0.0.1:{proxy};transport=tls")).map_err(|error| failed("proxy", error))?;
+        let proxy = Uri::parse(format!("sip:127.0.0.1:{proxy};transport=tls"))
+            .map_err(|error| failed("proxy", error))?;
         let account = Account::new(&format!("sip:{user}@{DOMAIN}")).map_err(|error| failed(&user, error))?;
         let account = account.password(&password).registrar(proxy.clone()).proxy(proxy);
         Ok(Phone { endpoint, incoming, account })
@@ -108,7 +111,8 @@ impl Demo {
         };
         let target = format!("sip:bob@{DOMAIN}");
         let dialing = async { alice.endpoint.dial(&target).from(&alice.account).await };
-        let (mut at_alice, mut at_bob) = step(reporter, "call", async { tokio::try_join!(dialing, answering) }).await?;
+        let (mut at_alice, mut at_bob) =
+            step(reporter, "call", async { tokio::try_join!(dialing, answering) }).await?;
         let report = CallReport::new(reporter, 1, at_alice.call_id());
         report.answered(&at_alice);
 
@@ -125,7 +129,9 @@ impl Demo {
             let statistics = call.statistics().await.map_err(|error| failed(name, error))?;
             CallReport::new(reporter, 1, &format!("{name}: {}", call.call_id())).media(&statistics);
         }
-        let ended = step(reporter, "hang up", async { tokio::try_join!(at_alice.hang_up(), hung_up(&mut at_bob)) }).await?;
+        let ended =
+            step(reporter, "hang up", async { tokio::try_join!(at_alice.hang_up(), hung_up(&mut at_bob)) })
+                .await?;
         report.ended(&ended.0);
         Ok(())
     }
@@ -150,7 +156,8 @@ impl Demo {
             ear.stop.notify_one();
             heard.push(ear.heard.await.map_err(|error| failed(name, error))?);
         }
-        let [by_alice, by_bob] = <[Vec<i16>; 2]>::try_from(heard).map_err(|_| Failure::failed("two phones were heard"))?;
+        let [by_alice, by_bob] =
+            <[Vec<i16>; 2]>::try_from(heard).map_err(|_| Failure::failed("two phones were heard"))?;
         for (listener, said, heard) in [("bob", &said[0], &by_bob), ("alice", &said[1], &by_alice)] {
             let found = compare(said, heard);
             // A lost packet is concealed, but not known.
@@ -226,10 +233,11 @@ async fn hold(alice: &mut Call, bob: &mut Call) -> Outcome {
 async fn resume(alice: &mut Call, bob: &mut Call) -> Outcome {
     let (resumed, told) = tokio::join!(alice.resume(), changed(bob));
     resumed.map_err(|error| failed("resume", error))?;
-    match told? {
-        Direction::SendRecv => Ok(()),
-        direction => Err(Failure::failed(format!("the other side is {direction} after the end of the hold"))),
+    let direction = told?;
+    if direction == Direction::SendRecv {
+        return Ok(());
     }
+    Err(Failure::failed(format!("the other side is {direction} after the end of the hold")))
 }
 
 /// The direction that the other side asked for.
@@ -245,7 +253,7 @@ async fn changed(call: &mut Call) -> Result<Direction, Failure> {
 /// The other side must hear of the end.
 async fn hung_up(call: &mut Call) -> Result<(), voip::CallError> {
     let ended = call.ended().await?;
-    if ended.by == Side::Remote { Ok(()) } else { Err(voip::CallError::Ended(ended)) }
+    if ended.by == Side::Remote { Ok(()) } else { Err(voip::CallError::Ended(Box::new(ended))) }
 }
 
 async fn register(phone: &Phone, reporter: &Reporter) -> Result<Registration, Failure> {
@@ -295,7 +303,8 @@ fn certificates() -> Result<(rustls::pki_types::CertificateDer<'static>, Tls), F
         let authority = parameters.self_signed(&authority_key)?;
         let issuer = rcgen::Issuer::new(parameters, authority_key);
         let key = rcgen::KeyPair::generate()?;
-        let certificate = rcgen::CertificateParams::new(vec!["127.0.0.1".into()])?.signed_by(&key, &issuer)?;
+        let certificate =
+            rcgen::CertificateParams::new(vec!["127.0.0.1".into()])?.signed_by(&key, &issuer)?;
         Ok((authority.der().clone(), certificate.der().clone(), key.serialize_der()))
     };
     let (authority, certificate, key) = made().map_err(|error| failed("certificates", error))?;
@@ -305,7 +314,7 @@ fn certificates() -> Result<(rustls::pki_types::CertificateDer<'static>, Tls), F
 
 fn save(dir: &Path, [alice, bob]: [Vec<i16>; 2]) -> Outcome {
     for (name, samples) in [("alice.wav", alice), ("bob.wav", bob)] {
-        wav::save(&dir.join(name), &samples).map_err(|error| Failure::failed(error.to_string()))?;
+        wav::save(dir.join(name), &samples).map_err(|error| Failure::failed(error.to_string()))?;
     }
     Ok(())
 }

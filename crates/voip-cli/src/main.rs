@@ -2,7 +2,10 @@
 //!
 //! One file for each subcommand; [`common`] holds the options they share and [`report`] what they print.
 
-#![expect(clippy::disallowed_methods, reason = "the command is the outermost layer: it owns the clock and the tasks")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the command is the outermost layer: it owns the clock and the tasks"
+)]
 
 mod answer;
 mod call;

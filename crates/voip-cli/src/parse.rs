@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use voip::crates::sdp::{ParseError as SdpError, SessionDescription};
 use voip::crates::sip_msg::{Frame, Framer, Limits, Problem};
 use voip::{Message, StatusCode};
@@ -48,7 +48,8 @@ struct Trouble {
 
 impl Parse {
     pub(crate) fn run(self, common: &Common) -> Outcome {
-        let bytes = self.read().map_err(|error| Failure::usage(format!("{}: {error}", self.file.display())))?;
+        let bytes =
+            self.read().map_err(|error| Failure::usage(format!("{}: {error}", self.file.display())))?;
         let mut refused = None;
         let mut show = |reading: Reading, to_json: fn(&Reading) -> Value| {
             if common.json {
@@ -122,7 +123,10 @@ impl Parse {
         let pending = framer.pending();
         if pending > 0 && readings.last().is_none_or(|reading| reading.ok) {
             let rest = bytes.get(bytes.len().saturating_sub(pending)..).unwrap_or_default().to_vec();
-            let trouble = Trouble::new(format!("the rest of a message: the stream ends after {pending} bytes of it"), None);
+            let trouble = Trouble::new(
+                format!("the rest of a message: the stream ends after {pending} bytes of it"),
+                None,
+            );
             readings.push(Reading { message: None, problems: vec![trouble], ok: false, bytes: rest });
         }
         readings
@@ -154,10 +158,12 @@ impl Trouble {
 
     fn of_sdp(error: &SdpError, bytes: &[u8]) -> Self {
         let (line, letter, column, expected) = match error {
-            SdpError::Malformed { line, letter, column, expected } => (*line, *letter, *column, (*expected).to_owned()),
+            SdpError::Malformed { line, letter, column, expected } => {
+                (*line, *letter, *column, (*expected).to_owned())
+            }
             SdpError::Repeated { line, letter } => (*line, *letter, 1, "a line that stands once".to_owned()),
             SdpError::Missing(letter) => return Self::new(format!("a {letter}= line"), None),
-            error => return Self::new(error.to_string(), None),
+            SdpError::TooLarge { .. } | _ => return Self::new(error.to_string(), None),
         };
         let start: usize = bytes.split_inclusive(|&byte| byte == b'\n').take(line - 1).map(<[u8]>::len).sum();
         let header = Some(format!("{letter}= (line {line})"));
@@ -167,7 +173,13 @@ impl Trouble {
 
 impl std::fmt::Display for Trouble {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}, byte {}: expected {}", self.header.as_deref().unwrap_or("message"), self.at, self.expected)?;
+        write!(
+            f,
+            "{}, byte {}: expected {}",
+            self.header.as_deref().unwrap_or("message"),
+            self.at,
+            self.expected
+        )?;
         if let Some(status) = self.status {
             write!(f, " ({})", status.code())?;
         }
@@ -176,26 +188,28 @@ impl std::fmt::Display for Trouble {
 }
 
 fn message_json(reading: &Reading) -> Value {
-    let mut object = json!({ "ok": reading.ok });
-    match &reading.message {
-        Some(Message::Request(request)) => {
-            object["kind"] = "request".into();
-            object["method"] = request.method().as_str().into();
-            object["uri"] = request.uri_text().as_str().into();
-        }
-        Some(Message::Response(response)) => {
-            object["kind"] = "response".into();
-            object["status"] = response.status().code().into();
-            object["reason"] = response.reason().as_str().into();
-        }
-        None => object["kind"] = Value::Null,
+    let mut object = Map::new();
+    object.insert("ok".into(), reading.ok.into());
+    let start = match &reading.message {
+        Some(Message::Request(request)) => json!({
+            "kind": "request", "method": request.method().as_str(), "uri": request.uri_text().as_str(),
+        }),
+        Some(Message::Response(response)) => json!({
+            "kind": "response", "status": response.status().code(), "reason": response.reason().as_str(),
+        }),
+        None => json!({ "kind": null }),
+    };
+    if let Value::Object(start) = start {
+        object.extend(start);
     }
     let headers = reading.message.iter().flat_map(|message| message.headers().iter());
-    let headers = headers.map(|(name, value)| json!({ "name": name.as_str(), "value": String::from_utf8_lossy(value) }));
-    object["headers"] = headers.collect();
-    object["body_len"] = reading.message.as_ref().map_or(0, |message| message.body().len()).into();
-    object["problems"] = problems_json(&reading.problems);
+    let headers = headers
+        .map(|(name, value)| json!({ "name": name.as_str(), "value": String::from_utf8_lossy(value) }));
+    object.insert("headers".into(), headers.collect());
     object
+        .insert("body_len".into(), reading.message.as_ref().map_or(0, |message| message.body().len()).into());
+    object.insert("problems".into(), problems_json(&reading.problems));
+    Value::Object(object)
 }
 
 fn sdp_json(reading: &Reading) -> Value {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use voip::{Account, Registration, RegistrationState};
 
 use crate::common::{Common, register, report_registration, unregister};
 use crate::interrupt::interrupted;
@@ -25,23 +26,29 @@ impl Register {
         let account = common.required_account()?.expires(Duration::from_secs(self.expires.into()));
         let (endpoint, _incoming) = common.endpoint().await?;
         let mut registration = register(&endpoint, &account, reporter).await?;
-        let mut outcome = Ok(());
-        while !self.once {
-            let state = tokio::select! {
-                state = registration.changed() => state,
-                () = interrupted() => break,
-            };
-            let gave_up = matches!(&state, Some(voip::RegistrationState::Failed { will_retry_in: None, .. }));
-            let failure = report_registration(&account, state.as_ref(), reporter);
-            if gave_up || state.is_none() {
-                outcome = Err(failure.unwrap_or_else(|| Failure::failed("the endpoint was shut down")));
-                break;
-            }
-        }
+        let outcome = if self.once { Ok(()) } else { keep(&mut registration, &account, reporter).await };
         if outcome.is_ok() {
             unregister(registration, &account, reporter).await;
         }
         endpoint.shut_down().await;
         outcome
+    }
+}
+
+/// Reports until Ctrl-C; an `Err` when the registrar will not have us any more.
+async fn keep(registration: &mut Registration, account: &Account, reporter: &Reporter) -> Outcome {
+    loop {
+        let state = tokio::select! {
+            state = registration.changed() => state,
+            () = interrupted() => return Ok(()),
+        };
+        let failure = report_registration(account, state.as_ref(), reporter);
+        match (state, failure) {
+            (None, _) => return Err(Failure::failed("the endpoint was shut down")),
+            (Some(RegistrationState::Failed { will_retry_in: None, .. }), Some(failure)) => {
+                return Err(failure);
+            }
+            (Some(_), _) => {}
+        }
     }
 }

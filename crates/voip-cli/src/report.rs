@@ -94,7 +94,8 @@ fn readable_line(name: &str, time: &str, call: Option<&CallRef>, fields: &Value,
             Value::Null => {}
             Value::String(text) => line.push_str(&format!(" {key}={text}")),
             Value::Array(items) => {
-                let items: Vec<_> = items.iter().map(|item| item.as_str().map_or(item.to_string(), str::to_owned)).collect();
+                let items: Vec<_> =
+                    items.iter().map(|item| item.as_str().map_or(item.to_string(), str::to_owned)).collect();
                 line.push_str(&format!(" {key}={}", items.join(",")));
             }
             Value::Bool(_) | Value::Number(_) | Value::Object(_) => line.push_str(&format!(" {key}={value}")),

@@ -51,11 +51,21 @@ impl<'a> CallReport<'a> {
                 "dtmf",
                 json!({ "digit": digit.to_string(), "duration_ms": milliseconds(*duration), "via": "rtp" }),
             ),
-            CallEvent::MediaChanged { direction: Direction::SendRecv, .. } => self.event("resumed", json!({})),
-            CallEvent::MediaChanged { direction, .. } => self.event("held", json!({ "direction": direction.to_string() })),
+            CallEvent::MediaChanged { direction: Direction::SendRecv, .. } => {
+                self.event("resumed", json!({}))
+            }
+            CallEvent::MediaChanged { direction, .. } => {
+                self.event("held", json!({ "direction": direction.to_string() }))
+            }
             CallEvent::Statistics(statistics) => self.media(statistics),
-            CallEvent::MediaTimeout => self.event("error", json!({ "message": "no media comes from the other side" })),
-            _ => {}
+            CallEvent::MediaTimeout => {
+                self.event("error", json!({ "message": "no media comes from the other side" }))
+            }
+            CallEvent::ChangeFailed(status) => {
+                self.event("error", json!({ "message": format!("hold or resume was refused: {status}") }));
+            }
+            CallEvent::Confirmed | CallEvent::Info(_) | CallEvent::MediaResumed | CallEvent::Ended(_) | _ => {
+            }
         }
     }
 
@@ -186,7 +196,11 @@ async fn after(time: Option<Duration>) {
 }
 
 /// Records a call if that was asked for; with several calls each gets a file of its own (`x.wav`, `x-2.wav` …).
-pub(crate) async fn record(call: &Call, file: Option<&Path>, number: u64) -> Result<Option<Recording>, Failure> {
+pub(crate) async fn record(
+    call: &Call,
+    file: Option<&Path>,
+    number: u64,
+) -> Result<Option<Recording>, Failure> {
     let Some(file) = file else { return Ok(None) };
     let recording = call.record(numbered(file, number)).await;
     recording.map(Some).map_err(|error| Failure::failed(error.to_string()))
@@ -195,7 +209,9 @@ pub(crate) async fn record(call: &Call, file: Option<&Path>, number: u64) -> Res
 /// Completes the file.
 pub(crate) async fn finish(recording: Option<Recording>) -> Result<(), Failure> {
     match recording {
-        Some(recording) => recording.stop().await.map(drop).map_err(|error| Failure::failed(error.to_string())),
+        Some(recording) => {
+            recording.stop().await.map(drop).map_err(|error| Failure::failed(error.to_string()))
+        }
         None => Ok(()),
     }
 }

@@ -52,7 +52,10 @@ mod tests {
     #[test]
     fn a_digest_response_is_not_shown() {
         let text = "Authorization: Digest username=\"a\", response=\"0123abc\", nc=00000001\r\n";
-        assert_eq!(hide_digests(text), "Authorization: Digest username=\"a\", response=\"***\", nc=00000001\r\n");
+        assert_eq!(
+            hide_digests(text),
+            "Authorization: Digest username=\"a\", response=\"***\", nc=00000001\r\n"
+        );
         assert_eq!(hide_digests("nothing here"), "nothing here");
     }
 }

@@ -7,11 +7,9 @@ use voip::{Account, Config, Endpoint, IncomingCall};
 #[tokio::main]
 async fn main() -> Result<(), voip::Error> {
     let account = Account::new("sip:alice@example.com")?.password("secret");
-    let (endpoint, mut incoming) = Endpoint::bind(Config::default()).await?;
+    let (endpoint, incoming) = Endpoint::bind(Config::default()).await?;
     let _registration = endpoint.register(&account).await?;
-    while let Some(call) = incoming.next().await {
-        tokio::spawn(answer(call));
-    }
+    incoming.serve(answer).await;
     Ok(())
 }
 

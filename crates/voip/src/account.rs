@@ -110,7 +110,11 @@ impl Account {
 
     pub(crate) fn credentials(&self) -> Option<Credentials> {
         let password = self.password.as_ref()?;
-        let user = self.auth_user.clone().or_else(|| self.aor.user().map(|user| user.as_ref().into())).unwrap_or_default();
+        let user = self
+            .auth_user
+            .clone()
+            .or_else(|| self.aor.user().map(|user| user.as_ref().into()))
+            .unwrap_or_default();
         Some(Credentials::new(user, password.0.as_str()))
     }
 
@@ -123,7 +127,8 @@ impl Account {
     }
 
     pub(crate) fn registration(&self) -> sip_ua::Account {
-        let mut account = sip_ua::Account::new(self.aor.clone()).expires(self.expires).outbound_proxies(self.route());
+        let mut account =
+            sip_ua::Account::new(self.aor.clone()).expires(self.expires).outbound_proxies(self.route());
         account.display_name.clone_from(&self.display_name);
         account.credentials = self.credentials();
         if let Some(registrar) = &self.registrar {
@@ -147,7 +152,8 @@ mod tests {
 
     #[test]
     fn a_proxy_is_a_loose_router() {
-        let account = Account::new("sip:alice@example.com").unwrap().proxy(Uri::parse("sip:proxy.example").unwrap());
+        let account =
+            Account::new("sip:alice@example.com").unwrap().proxy(Uri::parse("sip:proxy.example").unwrap());
         assert_eq!(account.route()[0].to_string(), "sip:proxy.example;lr");
     }
 }

@@ -124,7 +124,7 @@ impl Link {
     async fn hang_up(mut self) -> Result<Ended, CallError> {
         let ended = match self.command(|agent, now, dialog| agent.hang_up(now, dialog)).await {
             Ok(()) => self.ended().await?,
-            Err(CallError::Ended(ended)) => ended,
+            Err(CallError::Ended(ended)) => *ended,
             Err(error) => return Err(error),
         };
         self.live = false;
@@ -138,6 +138,11 @@ impl Link {
         ended.clone().ok_or(CallError::ShutDown)
     }
 
+    /// The error of whoever wanted something of a call that is over.
+    async fn over(&self) -> CallError {
+        ended_with(self.ended().await)
+    }
+
     /// Runs a command for this call in the agent's task.
     async fn command<R: Send + 'static>(
         &self,
@@ -146,9 +151,13 @@ impl Link {
         + 'static,
     ) -> Result<R, CallError> {
         let dialog = self.dialog;
-        let result = self.shared.run(move |agent, now| command(agent, now, dialog)).await.ok_or(CallError::ShutDown)?;
+        let result = self
+            .shared
+            .run(move |agent, now| command(agent, now, dialog))
+            .await
+            .ok_or(CallError::ShutDown)?;
         match result {
-            Err(sip_ua::CommandError::Unknown) => Err(CallError::Ended(self.ended().await?)),
+            Err(sip_ua::CommandError::Unknown) => Err(self.over().await),
             result => Ok(result?),
         }
     }
@@ -251,7 +260,7 @@ impl Call {
     pub async fn play_samples(&self, samples: impl Into<Arc<[i16]>>) -> Result<Played, CallError> {
         tokio::select! {
             Ok(played) = self.media.handle.play(samples) => Ok(played),
-            ended = self.link.ended() => Err(CallError::Ended(ended?)),
+            ended = self.link.ended() => Err(ended_with(ended)),
         }
     }
 
@@ -284,7 +293,7 @@ impl Call {
     pub async fn send_digits(&self, digits: &str) -> Result<(), CallError> {
         tokio::select! {
             sent = self.media.handle.send_digits(digits) => Ok(sent?),
-            ended = self.link.ended() => Err(CallError::Ended(ended?)),
+            ended = self.link.ended() => Err(ended_with(ended)),
         }
     }
 
@@ -308,19 +317,20 @@ impl Call {
     async fn set_direction(&mut self, direction: Direction) -> Result<(), CallError> {
         self.link.command(move |agent, now, dialog| agent.set_direction(now, dialog, direction)).await?;
         while let Some(event) = self.link.events.recv().await {
-            let outcome = match &event {
-                Event::MediaChanged { by: Side::Local, .. } => Some(Ok(())),
-                Event::ChangeFailed { status, .. } => {
-                    Some(Err(CallError::Rejected { status: *status, reason: status.reason().into(), contacts: Vec::new() }))
-                }
-                _ => None,
-            };
+            if let Event::ChangeFailed { status, .. } = event {
+                return Err(CallError::Rejected {
+                    status,
+                    reason: status.reason().into(),
+                    contacts: Vec::new(),
+                });
+            }
+            let ours = matches!(event, Event::MediaChanged { by: Side::Local, .. });
             self.pending.extend(dialog_event(event));
-            if let Some(outcome) = outcome {
-                return outcome;
+            if ours {
+                return Ok(());
             }
         }
-        Err(CallError::Ended(self.link.ended().await?))
+        Err(self.link.over().await)
     }
 
     /// How the media does.
@@ -330,7 +340,7 @@ impl Call {
     pub async fn statistics(&self) -> Result<Statistics, CallError> {
         match self.media.handle.statistics().await {
             Ok(statistics) => Ok(statistics),
-            Err(Closed) => Err(CallError::Ended(self.link.ended().await?)),
+            Err(Closed) => Err(self.link.over().await),
         }
     }
 
@@ -343,13 +353,28 @@ impl Call {
     }
 }
 
+fn ended_with(ended: Result<Ended, CallError>) -> CallError {
+    ended.map_or_else(|error| error, |ended| CallError::Ended(Box::new(ended)))
+}
+
 fn dialog_event(event: Event) -> Option<CallEvent> {
     match event {
         Event::Confirmed { .. } => Some(CallEvent::Confirmed),
         Event::MediaChanged { by, direction, .. } => Some(CallEvent::MediaChanged { by, direction }),
         Event::ChangeFailed { status, .. } => Some(CallEvent::ChangeFailed(status)),
         Event::Info { request, .. } => Some(CallEvent::Info(request)),
-        _ => None,
+        // Before the call stood, or not about calls at all; the end comes by another way.
+        Event::Incoming { .. }
+        | Event::Trying { .. }
+        | Event::Ringing { .. }
+        | Event::Answered { .. }
+        | Event::Ended { .. }
+        | Event::Registered { .. }
+        | Event::RegistrationFailed { .. }
+        | Event::Unregistered { .. }
+        | Event::OutOfDialog { .. }
+        | Event::Response { .. }
+        | _ => None,
     }
 }
 
@@ -359,6 +384,12 @@ fn media_event(event: media::Event) -> Option<CallEvent> {
         media::Event::MediaTimeout => Some(CallEvent::MediaTimeout),
         media::Event::MediaResumed => Some(CallEvent::MediaResumed),
         media::Event::Statistics(statistics) => Some(CallEvent::Statistics(statistics)),
-        _ => None,
+        // What waits for these is told by its own future.
+        media::Event::DigitsSent
+        | media::Event::PlaybackFinished { .. }
+        | media::Event::QueueDrained
+        | media::Event::Latched { .. }
+        | media::Event::CompetingSource { .. }
+        | _ => None,
     }
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "a driver spawns tasks and reads the clock")]
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::sync::Weak;
 use std::time::Instant;
 
@@ -50,8 +51,13 @@ impl Router {
         mut routes: mpsc::UnboundedReceiver<Route>,
         mut events: EventReceiver,
     ) {
-        let mut router =
-            Self { shared, incoming, calls: HashMap::new(), registrations: HashMap::new(), requests: HashMap::new() };
+        let mut router = Self {
+            shared,
+            incoming,
+            calls: HashMap::new(),
+            registrations: HashMap::new(),
+            requests: HashMap::new(),
+        };
         tokio::spawn(async move {
             loop {
                 // A route is always sent before the first event about it, so reading routes first never misses one.
@@ -93,7 +99,8 @@ impl Router {
                 let (sender, events) = mpsc::channel(CALL_EVENTS);
                 let (ended, ending) = watch::channel(None);
                 self.calls.insert(dialog, CallLink { events: sender, ended, media: None });
-                let call_id = request.headers().get::<CallId>().ok().flatten().map(|id| id.0).unwrap_or_default();
+                let call_id =
+                    request.headers().get::<CallId>().ok().flatten().map(|id| id.0).unwrap_or_default();
                 let link = Link::new(shared, dialog, call_id, events, ending);
                 let call = IncomingCall::new(link, request, flow.remote);
                 if let Err(refused) = self.incoming.try_send(call) {
@@ -130,12 +137,19 @@ impl Router {
                     let _ = shared.agent.send(move |agent, now| drop(agent.respond(now, id, reply)));
                 }
             }
-            event => self.call_event(event),
+            event @ (Event::Trying { .. }
+            | Event::Ringing { .. }
+            | Event::Answered { .. }
+            | Event::Confirmed { .. }
+            | Event::MediaChanged { .. }
+            | Event::ChangeFailed { .. }
+            | Event::Info { .. }
+            | _) => self.call_event(event),
         }
     }
 
     fn call_event(&mut self, event: Event) {
-        let Some(dialog) = dialog_of(&event) else { return };
+        let Some(dialog) = event.dialog() else { return };
         let Some(link) = self.calls.get(&dialog) else { return };
         if let Err(mpsc::error::TrySendError::Full(_)) = link.events.try_send(event) {
             tracing::warn!(%dialog, "the application does not read the events of this call: hanging up");
@@ -152,18 +166,13 @@ impl Router {
     }
 }
 
-/// The call that an event is about.
-fn dialog_of(event: &Event) -> Option<DialogId> {
-    match event {
-        Event::Trying { dialog }
-        | Event::Ringing { dialog, .. }
-        | Event::Answered { dialog, .. }
-        | Event::Confirmed { dialog }
-        | Event::MediaChanged { dialog, .. }
-        | Event::ChangeFailed { dialog, .. }
-        | Event::Info { dialog, .. } => Some(*dialog),
-        _ => None,
-    }
+/// Runs a handler in a task of its own.
+pub(crate) fn spawn_logged<E: Display>(handler: impl Future<Output = Result<(), E>> + Send + 'static) {
+    tokio::spawn(async move {
+        if let Err(error) = handler.await {
+            tracing::warn!(%error, "a call was not handled to its end");
+        }
+    });
 }
 
 /// The clock of the media sessions.

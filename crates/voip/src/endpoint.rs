@@ -44,6 +44,17 @@ impl Incoming {
     pub async fn next(&mut self) -> Option<IncomingCall> {
         self.calls.recv().await
     }
+
+    /// Gives each call to `handler`, in a task of its own, until the endpoint is shut down. A handler's error is logged.
+    pub async fn serve<F, E>(mut self, handler: impl Fn(IncomingCall) -> F)
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: fmt::Display,
+    {
+        while let Some(call) = self.next().await {
+            driver::spawn_logged(handler(call));
+        }
+    }
 }
 
 impl futures_core::Stream for Incoming {
@@ -88,7 +99,6 @@ impl Endpoint {
     /// # Ok(())
     /// # }
     /// ```
-    #[must_use]
     pub fn dial(&self, target: &str) -> Dial {
         Dial::new(self.shared.clone(), target)
     }
@@ -175,11 +185,17 @@ pub(crate) async fn open_transports(
     {
         return Err(BindError::NoCertificate(*listen));
     }
-    let listen: Vec<_> =
-        config.listen.iter().map(|listen| sip_txn::driver::Listen::new(listen.transport, listen.address)).collect();
+    let listen: Vec<_> = config
+        .listen
+        .iter()
+        .map(|listen| sip_txn::driver::Listen::new(listen.transport, listen.address))
+        .collect();
     let transports = Transports::bind(&listen, Some(config.tls.build()?)).await.map_err(BindError::Listen)?;
-    let addresses: Vec<_> =
-        transports.local_addresses().iter().map(|&(transport, address)| Listen { transport, address }).collect();
+    let addresses: Vec<_> = transports
+        .local_addresses()
+        .iter()
+        .map(|&(transport, address)| Listen { transport, address })
+        .collect();
     let mut transactions = sip_txn::Config::new(driver::seed().map_err(BindError::Random)?);
     for listen in &addresses {
         transactions = transactions.listen(listen.transport, listen.address);
@@ -243,17 +259,18 @@ impl Handles {
 
     /// A media socket with its session, and the plan that negotiates for it. `peer` is whom signalling goes to, if known:
     /// it decides which of our addresses to name.
-    pub(crate) async fn open_media(
-        &self,
-        peer: Option<SocketAddr>,
-    ) -> io::Result<(CallPlan, CallMedia)> {
+    pub(crate) async fn open_media(&self, peer: Option<SocketAddr>) -> io::Result<(CallPlan, CallMedia)> {
         let config = &self.config;
         let local = local_address(config, peer);
         let socket = MediaSocket::bind(local, config.media_ports).await?;
         let advertised = SocketAddr::new(config.advertise.unwrap_or(local), socket.local_address().port());
         let settings = media::Config::default().impairment(config.impairment);
-        let (handle, events) = media::driver::start(socket, media::driver::session(settings, driver::seed().map_err(io::Error::other)?));
-        let plan = Plan::new(config.capabilities.clone(), advertised, driver::seed().map_err(io::Error::other)?);
+        let (handle, events) = media::driver::start(
+            socket,
+            media::driver::session(settings, driver::seed().map_err(io::Error::other)?),
+        );
+        let plan =
+            Plan::new(config.capabilities.clone(), advertised, driver::seed().map_err(io::Error::other)?);
         let (agreed, agreement) = watch::channel(None);
         Ok((CallPlan::new(plan, handle.clone(), agreed), CallMedia { handle, events, agreement }))
     }
@@ -261,7 +278,8 @@ impl Handles {
 
 /// The address of ours that a peer reaches us at: the one we listen at, or else the one the system would send from.
 fn local_address(config: &Config, peer: Option<SocketAddr>) -> IpAddr {
-    let bound = config.listen.iter().map(|listen| listen.address.ip()).find(|address| !address.is_unspecified());
+    let bound =
+        config.listen.iter().map(|listen| listen.address.ip()).find(|address| !address.is_unspecified());
     bound.or_else(|| address_towards(peer?).ok()).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
 }
 
@@ -269,7 +287,9 @@ fn local_address(config: &Config, peer: Option<SocketAddr>) -> IpAddr {
 pub(crate) fn resolve(target: &str, account: Option<&Account>) -> Result<Uri, TargetError> {
     let error = |reason| TargetError { target: target.into(), reason };
     let uri = match account {
-        Some(account) if !target.contains(':') && !target.contains('@') => account.aor().clone().with_user(target),
+        Some(account) if !target.contains(':') && !target.contains('@') => {
+            account.aor().clone().with_user(target)
+        }
         _ => Uri::parse(target.to_owned()).map_err(error)?,
     };
     let home = account.and_then(|account| account.aor().host_port().cloned());

@@ -75,7 +75,7 @@ pub enum CallError {
     },
     /// The call is over.
     #[error("the call is over: {0}")]
-    Ended(Ended),
+    Ended(Box<Ended>),
     /// No UDP port could be had for the media; the text says which were tried.
     #[error("{0}")]
     Media(#[from] std::io::Error),
@@ -134,6 +134,6 @@ pub enum RequestError {
 fn no_answer(ending: &Ending) -> &str {
     match ending {
         Ending::TransportFailed(why) => why,
-        _ => "no answer in time",
+        Ending::TimedOut | Ending::Normal | _ => "no answer in time",
     }
 }

@@ -29,8 +29,11 @@ impl Registrar {
         let (transports, transactions, addresses) = open_transports(config).await?;
         let settings = users
             .into_iter()
-            .fold(registrar::Config::new(transactions, domain), |settings, (name, password)| settings.user(name, password));
-        let core = registrar::Registrar::new(driver::now(), settings, driver::seed().map_err(BindError::Random)?);
+            .fold(registrar::Config::new(transactions, domain), |settings, (name, password)| {
+                settings.user(name, password)
+            });
+        let core =
+            registrar::Registrar::new(driver::now(), settings, driver::seed().map_err(BindError::Random)?);
         Ok(Self { addresses, events: sip_ua::driver::start_registrar(core, transports) })
     }
 

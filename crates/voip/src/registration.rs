@@ -67,7 +67,9 @@ impl Registration {
     /// Waits for the outcome of the first attempt.
     pub(crate) async fn first(&mut self) -> Result<(), RegisterError> {
         match self.changed().await {
-            Some(RegistrationState::Failed { status, reason, .. }) => Err(RegisterError::Failed { status, reason }),
+            Some(RegistrationState::Failed { status, reason, .. }) => {
+                Err(RegisterError::Failed { status, reason })
+            }
             Some(_) => Ok(()),
             None => Err(RegisterError::ShutDown),
         }
@@ -80,7 +82,10 @@ impl Registration {
     pub async fn unregister(mut self) -> Result<(), RegisterError> {
         self.done = true;
         let id = self.id;
-        self.shared.run(move |agent, now| agent.unregister(now, id)).await.ok_or(RegisterError::ShutDown)??;
+        self.shared
+            .run(move |agent, now| agent.unregister(now, id))
+            .await
+            .ok_or(RegisterError::ShutDown)??;
         let gone = |state: &RegistrationState| matches!(state, RegistrationState::Unregistered);
         self.state.wait_for(gone).await.map(drop).map_err(|_| RegisterError::ShutDown)
     }

@@ -63,8 +63,11 @@ impl Tls {
     pub fn certificate_files(self, chain: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self, TlsError> {
         let chain = read_certificates(chain.as_ref())?;
         let path = key.as_ref();
-        let key = PrivateKeyDer::from_pem_file(path)
-            .map_err(|reason| TlsError::File { what: "a private key", path: path.into(), reason })?;
+        let key = PrivateKeyDer::from_pem_file(path).map_err(|reason| TlsError::File {
+            what: "a private key",
+            path: path.into(),
+            reason,
+        })?;
         Ok(self.certificate(chain, key))
     }
 
@@ -90,14 +93,19 @@ impl Tls {
     /// The rustls configurations the transports take.
     pub(crate) fn build(&self) -> Result<sip_txn::driver::Tls, TlsError> {
         let provider = Arc::new(ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()?;
         let builder = if self.insecure {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(AcceptAnything(Arc::clone(&provider))))
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(AcceptAnything(Arc::clone(&provider))))
         } else {
             builder.with_root_certificates(self.roots())
         };
         let client = match &self.certificate {
-            Some(certificate) => builder.with_client_auth_cert(certificate.0.clone(), certificate.1.clone_key())?,
+            Some(certificate) => {
+                builder.with_client_auth_cert(certificate.0.clone(), certificate.1.clone_key())?
+            }
             None => builder.with_no_client_auth(),
         };
         let server = match &self.certificate {

@@ -39,7 +39,8 @@ pub(super) struct PhoneTap {
 
 impl Tap for PhoneTap {
     fn message(&self, now: Instant, direction: TapDirection, _flow: &Flow, bytes: &[u8]) {
-        let rung = Rung { at: now, left: self.left, sent: direction == TapDirection::Sent, title: title(bytes) };
+        let rung =
+            Rung { at: now, left: self.left, sent: direction == TapDirection::Sent, title: title(bytes) };
         // The other phone writes a whole rung or none, so that its panic would leave the ladder in order.
         self.ladder.rungs.lock().unwrap_or_else(PoisonError::into_inner).push(rung);
     }
@@ -82,7 +83,11 @@ impl fmt::Display for Ladder {
 fn arrow(title: &str, right: bool) -> String {
     let title: String = title.chars().take(WIDTH).collect();
     let title = format!(" {title} ");
-    if right { format!("{title:-^width$}>", width = WIDTH + 3) } else { format!("<{title:-^width$}", width = WIDTH + 3) }
+    if right {
+        format!("{title:-^width$}>", width = WIDTH + 3)
+    } else {
+        format!("<{title:-^width$}", width = WIDTH + 3)
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use media::driver::MediaHandle;
-use sip_msg::{Contact, HeaderName, Message, Response, StatusCode, Text};
+use sip_msg::{Class, Contact, HeaderName, Message, Response, Text};
 use sip_ua::{Event, Invite};
 use tokio::sync::{mpsc, watch};
 
@@ -138,11 +138,13 @@ impl OutgoingCall {
     /// tells. Cancel safe.
     pub async fn progress(&mut self) -> Option<Progress> {
         while self.answer.is_none() {
-            match self.link.events.recv().await? {
-                Event::Trying { .. } => return Some(Progress::Trying),
-                Event::Ringing { response, early_media, .. } => return Some(Progress::Ringing { response, early_media }),
-                Event::Answered { response, .. } => self.answer = Some(response),
-                _ => {}
+            let event = self.link.events.recv().await?;
+            if let Event::Trying { .. } = event {
+                return Some(Progress::Trying);
+            } else if let Event::Ringing { response, early_media, .. } = event {
+                return Some(Progress::Ringing { response, early_media });
+            } else if let Event::Answered { response, .. } = event {
+                self.answer = Some(response);
             }
         }
         None
@@ -177,24 +179,20 @@ impl OutgoingCall {
 
 /// A call that was refused is an error that says so; any other end is just the end.
 fn failure(ended: Ended) -> CallError {
-    match ended.response {
-        Some(response) if response.status().code() >= 300 => CallError::Rejected {
+    match &ended.response {
+        Some(response) if response.class() == Class::Failure => CallError::Rejected {
             status: response.status(),
             reason: response.reason().clone(),
-            contacts: contacts(&response),
+            contacts: contacts(response),
         },
-        _ => CallError::Ended(ended),
+        Some(_) | None => CallError::Ended(Box::new(ended)),
     }
 }
 
 /// Where a redirection points.
 fn contacts(response: &Response) -> Vec<sip_msg::Uri> {
-    if !is_redirection(response.status()) {
+    if !response.status().is_redirection() {
         return Vec::new();
     }
     response.headers().all::<Contact>().flatten().filter_map(|contact| contact.uri().cloned()).collect()
-}
-
-fn is_redirection(status: StatusCode) -> bool {
-    (300..400).contains(&status.code())
 }
