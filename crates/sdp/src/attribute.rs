@@ -203,6 +203,10 @@ impl Attribute {
 
     pub(crate) fn from_text(text: Text) -> Self {
         let name_length = text.find(':').unwrap_or(text.len());
+        Self::from_parts(text, name_length)
+    }
+
+    pub(crate) fn from_parts(text: Text, name_length: usize) -> Self {
         Self { name_length: u32::try_from(name_length).unwrap_or(u32::MAX), text }
     }
 

@@ -64,25 +64,18 @@ impl<'a> Fields<'a> {
         self.at + 1
     }
 
-    /// Takes up to the separator, which is dropped; all that is left when there is none.
-    pub(crate) fn until(&mut self, separator: char) -> &'a str {
+    /// Takes up to the separator, an ASCII character, which is dropped; all that is left when there is none.
+    pub(crate) fn until(&mut self, separator: u8) -> &'a str {
         let rest = self.rest();
-        match rest.split_once(separator) {
-            Some((field, _)) => {
-                self.at += field.len() + separator.len_utf8();
-                field
-            }
-            None => {
-                self.at = self.whole.len();
-                rest
-            }
-        }
+        let length = rest.bytes().position(|byte| byte == separator).unwrap_or(rest.len());
+        self.at = (self.at + length + 1).min(self.whole.len());
+        rest.get(..length).unwrap_or_default()
     }
 
     /// Takes a word; the blanks behind it are dropped.
     pub(crate) fn word(&mut self) -> &'a str {
-        let field = self.until(' ');
-        while self.rest().starts_with(' ') {
+        let field = self.until(b' ');
+        while self.whole.as_bytes().get(self.at) == Some(&b' ') {
             self.at += 1;
         }
         field

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::attribute::{Attribute, Attributes};
 use crate::connection::Connection;
 use crate::few::Few;
-use crate::grammar::{Fields, is_text, is_token};
+use crate::grammar::{Fields, is_text, is_token_byte};
 use crate::session::{Bandwidth, Origin, Secret, SessionDescription, Time};
 use crate::{Limits, Media, ParseError, Text};
 
@@ -117,18 +117,31 @@ fn next_line<'a>(rest: &mut &'a str, number: usize) -> Option<Result<Line<'a>, P
     if rest.bytes().all(|byte| matches!(byte, b'\r' | b'\n')) {
         return None;
     }
-    let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));
-    *rest = after;
+    // One pass for the end and for what may not be in a line: SDP lines are too short for anything cleverer.
+    let bytes = rest.as_bytes();
+    let (mut end, mut stray) = (bytes.len(), None);
+    for (at, &byte) in bytes.iter().enumerate() {
+        if byte > b'\r' {
+            continue;
+        }
+        if byte == b'\n' {
+            end = at;
+            break;
+        }
+        if byte == 0 || (byte == b'\r' && !matches!(bytes.get(at + 1), None | Some(b'\n'))) {
+            stray = stray.or(Some(at));
+        }
+    }
+    let line = rest.get(..end).unwrap_or_default();
+    *rest = rest.get(end + 1..).unwrap_or_default();
     let line = line.strip_suffix('\r').unwrap_or(line);
     let malformed =
         |letter, column, expected| ParseError::Malformed { line: number, letter, column, expected };
     let letter = line.bytes().next().filter(u8::is_ascii_lowercase).map(char::from);
-    let (Some(letter), Some(value)) = (letter, line.get(1..).and_then(|rest| rest.strip_prefix('='))) else {
-        return Some(Err(malformed('?', 1, "a letter and =")));
-    };
-    Some(match value.bytes().position(|byte| matches!(byte, b'\r' | 0)) {
-        Some(at) => Err(malformed(letter, at + 3, "no NUL and no CR inside a line")),
-        None => Ok(Line { number, letter, value }),
+    Some(match (letter, line.get(1..).and_then(|rest| rest.strip_prefix('=')), stray) {
+        (Some(letter), Some(_), Some(at)) => Err(malformed(letter, at + 1, "no NUL and no CR inside a line")),
+        (Some(letter), Some(value), None) => Ok(Line { number, letter, value }),
+        _ => Err(malformed('?', 1, "a letter and =")),
     })
 }
 
@@ -246,10 +259,12 @@ impl Parser<'_> {
                 limit: self.limits.attributes,
             });
         }
-        let attribute = Attribute::from_text(self.text.share(line.value.trim_end_matches(' ')));
-        if !is_token(attribute.name()) {
+        let value = line.value.trim_end_matches(' ');
+        let name_length = value.bytes().position(|byte| !is_token_byte(byte)).unwrap_or(value.len());
+        if name_length == 0 || !matches!(value.as_bytes().get(name_length), None | Some(b':')) {
             return Err(line.error(1, "an attribute's name"));
         }
+        let attribute = Attribute::from_parts(self.text.share(value), name_length);
         attributes.push(attribute);
         Ok(())
     }

@@ -251,7 +251,7 @@ impl Bandwidth {
     }
 
     pub(crate) fn parse(fields: &mut Fields<'_>, owner: &Text) -> Result<Self, &'static str> {
-        let kind = fields.take(|f| f.until(':'), |kind| is_token(kind).then(|| owner.share(kind)));
+        let kind = fields.take(|f| f.until(b':'), |kind| is_token(kind).then(|| owner.share(kind)));
         let kind = kind.ok_or("a bandwidth's kind and a colon")?;
         let value = fields.take(Fields::word, |word| crate::grammar::number(word.trim_start()));
         Ok(Self { kind, value: value.ok_or("a number after the colon")? })

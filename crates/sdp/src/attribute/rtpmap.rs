@@ -53,11 +53,11 @@ impl TypedAttribute for Rtpmap {
         let payload_type = fields.take(Fields::word, |field| number(field).filter(|&number| number < 128));
         let payload_type = payload_type.ok_or_else(|| error(&fields, "a payload type of 0 to 127"))?;
         let slash = |fields: &mut Fields<'_>| {
-            fields.take(|f| f.until('/'), |name| is_token(name).then(|| value.share(name)))
+            fields.take(|f| f.until(b'/'), |name| is_token(name).then(|| value.share(name)))
         };
         let encoding = slash(&mut fields).ok_or_else(|| error(&fields, "an encoding name"))?;
         let clock_rate_hz =
-            fields.take(|f| f.until('/'), |field| number(field.trim_end()).filter(|&rate| rate > 0));
+            fields.take(|f| f.until(b'/'), |field| number(field.trim_end()).filter(|&rate| rate > 0));
         let clock_rate_hz = clock_rate_hz.ok_or_else(|| error(&fields, "a clock rate in Hz"))?;
         let channels = match fields.rest().trim_end() {
             "" => 1,
