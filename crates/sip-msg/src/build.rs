@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::{
     CSeq, HeaderError, HeaderName, MaxForwards, Method, Request, Response, StatusCode, To, TypedHeader, Uri,
-    headers::own,
+    UriError, headers::own,
 };
 
 /// Builds a request; from [`Request::builder`].
@@ -17,7 +17,69 @@ impl Request {
     pub fn builder(method: Method, uri: &Uri) -> RequestBuilder {
         RequestBuilder(Self::new(method, uri))
     }
+
+    /// A new request as a URI asks for it, from a web page or a Refer-To ([RFC 3261 §19.1.5]): its `method` parameter,
+    /// or `method` when it has none, and its headers and body.
+    ///
+    /// Headers that would forge a dialog, a route, or what we are and can are left out, and so are those that describe
+    /// the body.
+    ///
+    /// # Errors
+    /// [`UriError`] when the method or the name of a header is no token, or a value holds CR, LF or NUL.
+    ///
+    /// [RFC 3261 §19.1.5]: https://www.rfc-editor.org/rfc/rfc3261#section-19.1.5
+    pub fn from_uri(uri: &Uri, method: Method) -> Result<RequestBuilder, UriError> {
+        let wrong = |expected| UriError::Malformed { at: 0, expected };
+        let method = match uri.params().value("method") {
+            Some(name) => Method::parse(crate::grammar::unescape(name)).map_err(|_| wrong("a method"))?,
+            None => method,
+        };
+        let mut target = uri.clone();
+        target.remove_param("method");
+        target.clear_headers();
+        let mut builder = Self::builder(method, &target);
+        for (name, value) in uri.headers() {
+            if name.eq_ignore_ascii_case("body") {
+                builder.0.set_body("text/plain", Bytes::from(value.into_owned()));
+                continue;
+            }
+            let name: HeaderName = name.parse().map_err(|_| wrong("a header name"))?;
+            if !NOT_FROM_A_URI.contains(&name) {
+                builder =
+                    builder.raw_header(name, value.as_bytes()).map_err(|_| wrong("a value of one line"))?;
+            }
+        }
+        Ok(builder)
+    }
 }
+
+/// What a URI may not set (RFC 3261 §19.1.5).
+const NOT_FROM_A_URI: [HeaderName; 24] = [
+    HeaderName::FROM,
+    HeaderName::TO,
+    HeaderName::CALL_ID,
+    HeaderName::CSEQ,
+    HeaderName::VIA,
+    HeaderName::RECORD_ROUTE,
+    HeaderName::ROUTE,
+    HeaderName::MAX_FORWARDS,
+    HeaderName::ACCEPT,
+    HeaderName::ACCEPT_ENCODING,
+    HeaderName::ACCEPT_LANGUAGE,
+    HeaderName::ALLOW,
+    HeaderName::CONTACT,
+    HeaderName::ORGANIZATION,
+    HeaderName::SUPPORTED,
+    HeaderName::USER_AGENT,
+    HeaderName::CONTENT_DISPOSITION,
+    HeaderName::CONTENT_ENCODING,
+    HeaderName::CONTENT_LANGUAGE,
+    HeaderName::CONTENT_LENGTH,
+    HeaderName::CONTENT_TYPE,
+    HeaderName::DATE,
+    HeaderName::MIME_VERSION,
+    HeaderName::TIMESTAMP,
+];
 
 impl RequestBuilder {
     /// Adds a header.
@@ -49,15 +111,8 @@ impl RequestBuilder {
         if !self.0.headers().contains(HeaderName::MAX_FORWARDS) {
             self.0.headers_mut().push_front(&MaxForwards(70));
         }
-        finish_length(self.0.headers_mut(), 0);
+        self.0.ensure_content_length();
         self.0
-    }
-}
-
-/// Adds `Content-Length` when no body has set it.
-fn finish_length(headers: &mut crate::Headers, length: u32) {
-    if !headers.contains(HeaderName::CONTENT_LENGTH) {
-        headers.push(&crate::ContentLength(length));
     }
 }
 
@@ -141,7 +196,7 @@ impl ResponseBuilder {
     /// The response, with the right Content-Length.
     #[must_use]
     pub fn build(mut self) -> Response {
-        finish_length(self.0.headers_mut(), 0);
+        self.0.ensure_content_length();
         self.0
     }
 }

@@ -311,6 +311,9 @@ fn unfold(value: &[u8]) -> Vec<u8> {
 
 /// Where byte `at` of the unfolded value stands in the folded one.
 fn folded_offset(value: &[u8], at: usize) -> usize {
+    if memchr::memchr(b'\n', value).is_none() {
+        return at;
+    }
     let (mut index, mut found) = (0, value.len());
     walk_folds(value, |offset, _| {
         if index == at {

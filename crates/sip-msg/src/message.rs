@@ -75,6 +75,16 @@ impl Message {
         }
     }
 
+    /// Adds Content-Length if it is missing, as a stream needs it ([RFC 3261 §18.3]).
+    ///
+    /// [RFC 3261 §18.3]: https://www.rfc-editor.org/rfc/rfc3261#section-18.3
+    pub fn ensure_content_length(&mut self) {
+        match self {
+            Self::Request(request) => request.ensure_content_length(),
+            Self::Response(response) => response.ensure_content_length(),
+        }
+    }
+
     /// Appends the message as it goes on the wire.
     pub fn write(&self, out: &mut Vec<u8>) {
         match self {
@@ -191,6 +201,13 @@ impl Request {
         set_content(&mut self.headers, content_type, self.body.len());
     }
 
+    /// Adds Content-Length if it is missing, as a stream needs it ([RFC 3261 §18.3]).
+    ///
+    /// [RFC 3261 §18.3]: https://www.rfc-editor.org/rfc/rfc3261#section-18.3
+    pub fn ensure_content_length(&mut self) {
+        ensure_content_length(&mut self.headers, self.body.len());
+    }
+
     /// Appends the request as it goes on the wire; lines not touched here stay byte for byte.
     pub fn write(&self, out: &mut Vec<u8>) {
         out.reserve(self.uri.len() + wire_length(&self.headers, &self.body));
@@ -281,15 +298,18 @@ impl Response {
         set_content(&mut self.headers, content_type, self.body.len());
     }
 
+    /// Adds Content-Length if it is missing, as a stream needs it ([RFC 3261 §18.3]).
+    ///
+    /// [RFC 3261 §18.3]: https://www.rfc-editor.org/rfc/rfc3261#section-18.3
+    pub fn ensure_content_length(&mut self) {
+        ensure_content_length(&mut self.headers, self.body.len());
+    }
+
     /// Appends the response as it goes on the wire; lines not touched here stay byte for byte.
     pub fn write(&self, out: &mut Vec<u8>) {
         out.reserve(self.reason.len() + wire_length(&self.headers, &self.body));
         out.extend_from_slice(b"SIP/2.0 ");
-        let code = self.status.code();
-        out.extend(
-            [code / 100, code / 10 % 10, code % 10]
-                .map(|digit| b"0123456789".get(usize::from(digit)).copied().unwrap_or(b'0')),
-        );
+        write_decimal(out, usize::from(self.status.code()));
         out.push(b' ');
         out.extend_from_slice(self.reason.as_bytes());
         out.extend_from_slice(b"\r\n");
@@ -333,6 +353,12 @@ fn set_content(headers: &mut Headers, content_type: &str, length: usize) {
     headers.replace_all(own(HeaderName::CONTENT_LENGTH, length.to_string().into()));
 }
 
+pub(crate) fn ensure_content_length(headers: &mut Headers, length: usize) {
+    if !headers.contains(HeaderName::CONTENT_LENGTH) {
+        headers.replace_all(own(HeaderName::CONTENT_LENGTH, length.to_string().into()));
+    }
+}
+
 fn wire_length(headers: &Headers, body: &Bytes) -> usize {
     let lines: usize = headers
         .fields
@@ -345,21 +371,47 @@ fn wire_length(headers: &Headers, body: &Bytes) -> usize {
     lines + body.len() + 64
 }
 
-/// Header lines, the empty line and the body.
+/// Header lines, the empty line and the body; a Content-Length that was set here is the body's, whatever was set.
 pub(crate) fn write_rest(out: &mut Vec<u8>, headers: &Headers, body: &Bytes) {
     for field in &headers.fields {
         match &field.content {
-            Content::Received { line, .. } => out.extend_from_slice(line.of(&headers.buffer)),
+            Content::Received { line, folded: false, .. } => out.extend_from_slice(line.of(&headers.buffer)),
+            Content::Received { line, .. } => write_folded(out, line.of(&headers.buffer)),
             Content::Own(value) => {
                 out.extend_from_slice(field.name.as_str().as_bytes());
                 out.extend_from_slice(b": ");
-                out.extend_from_slice(value);
+                if field.name == HeaderName::CONTENT_LENGTH {
+                    write_decimal(out, body.len());
+                } else {
+                    out.extend_from_slice(value);
+                }
             }
         }
         out.extend_from_slice(b"\r\n");
     }
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(body);
+}
+
+/// A folded line, byte for byte, but for a bare LF: others may not see a fold in it.
+fn write_folded(out: &mut Vec<u8>, line: &[u8]) {
+    let mut rest = line;
+    while let Some((before, after)) = memchr::memchr(b'\n', rest).and_then(|at| rest.split_at_checked(at)) {
+        out.extend_from_slice(before);
+        if !before.ends_with(b"\r") {
+            out.push(b'\r');
+        }
+        out.push(b'\n');
+        rest = after.get(1..).unwrap_or_default();
+    }
+    out.extend_from_slice(rest);
+}
+
+fn write_decimal(out: &mut Vec<u8>, number: usize) {
+    if number >= 10 {
+        write_decimal(out, number / 10);
+    }
+    out.push(b"0123456789".get(number % 10).copied().unwrap_or(b'0'));
 }
 
 impl fmt::Display for Message {

@@ -436,6 +436,9 @@ impl Uri {
         if self.scheme != other.scheme {
             return false;
         }
+        if self == other {
+            return true; // even with a parameter twice, which the rules below know no answer for
+        }
         match self.scheme {
             Scheme::Sip | Scheme::Sips => {
                 same_option(self.user.as_ref(), other.user.as_ref(), false)

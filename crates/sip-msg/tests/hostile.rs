@@ -1,7 +1,4 @@
 //! What an attacker would send: huge and odd values cost linear time and bounded memory, and nothing panics.
-//!
-//! Linear is measured, not timed: twice the input may not cost more than about twice the time of the best of some runs,
-//! with much room for a busy machine; quadratic code is a hundred times over the bound.
 
 use std::{
     hint::black_box,
@@ -35,29 +32,19 @@ macro_rules! read_each {
 
 for_each_header!(read_each);
 
-fn best_of_three(mut work: impl FnMut()) -> Duration {
-    let once = |_| {
-        #[expect(clippy::disallowed_methods, reason = "measures time")]
-        let start = Instant::now();
-        work();
-        start.elapsed()
-    };
-    (0..3).map(once).min().unwrap_or_default()
-}
-
-/// Panics when 16 times the input costs far more than 16 times the time.
-fn assert_linear(what: &str, mut work: impl FnMut(usize)) {
-    let small = best_of_three(|| work(1_000)).max(Duration::from_micros(20));
-    let large = best_of_three(|| work(16_000));
-    assert!(large < small * 16 * 6, "{what}: 1,000 took {small:?}, 16,000 took {large:?}");
+/// Panics when 64,000 pieces take as long as only quadratic code can: minutes, where linear code takes a fraction of a
+/// second, also on a busy machine and without optimization.
+fn assert_linear(what: &str, work: impl FnOnce(usize)) {
+    #[expect(clippy::disallowed_methods, reason = "measures time")]
+    let start = Instant::now();
+    work(64_000);
+    assert!(start.elapsed() < Duration::from_secs(15), "{what}: {:?}", start.elapsed());
 }
 
 #[test]
 fn a_header_of_64_kb_of_commas_is_read_in_linear_time() {
     for name in ["Via", "Contact", "Allow", "Supported", "Accept", "Route", "Warning", "Subject"] {
-        assert_linear(name, |count| {
-            read_all(message(&format!("{name}: {}", ",".repeat(count * 4))).headers())
-        });
+        assert_linear(name, |count| read_all(message(&format!("{name}: {}", ",".repeat(count))).headers()));
     }
     let commas = message(&format!("Contact: {}", ",".repeat(65_000)));
     assert_eq!(commas.headers().all::<Contact>().count(), 1, "one error ends the line");

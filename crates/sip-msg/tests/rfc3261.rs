@@ -1,12 +1,13 @@
 //! Rules of RFC 3261 §7, §8 and §20 with the RFC's own examples.
 
 use sip_msg::{
-    Accept, AlertInfo, Allow, AuthenticationInfo, Authorization, CSeq, CallId, CallInfo, CheckError, Class,
-    Contact, ContentDisposition, ContentEncoding, ContentLanguage, ContentLength, ContentType, Credentials,
-    ErrorInfo, Expires, From, HeaderError, HeaderName, InReplyTo, Limits, MaxForwards, Message, Method,
-    MimeVersion, MinExpires, Organization, ParseError, Priority, ProxyAuthenticate, RecordRoute, ReplyTo,
-    Request, Require, Response, RetryAfter, Route, Server, StatusCode, Subject, Supported, Text, To,
-    TypedHeader, Unsupported, Uri, UserAgent, Via, Warning, WwwAuthenticate,
+    Accept, AcceptEncoding, AcceptLanguage, AlertInfo, Allow, AuthenticationInfo, Authorization, CSeq,
+    CallId, CallInfo, CheckError, Class, Contact, ContentDisposition, ContentEncoding, ContentLanguage,
+    ContentLength, ContentType, Credentials, ErrorInfo, Expires, From, HeaderError, HeaderName, InReplyTo,
+    Limits, MaxForwards, Message, Method, MimeVersion, MinExpires, Organization, ParseError, Priority,
+    ProxyAuthenticate, ProxyAuthorization, RecordRoute, ReplyTo, Request, Require, Response, RetryAfter,
+    Route, Server, StatusCode, Subject, Supported, Text, To, TypedHeader, Unsupported, Uri, UserAgent, Via,
+    Warning, WwwAuthenticate,
 };
 
 fn parse(text: &str) -> Result<Message, ParseError> {
@@ -447,4 +448,68 @@ fn quotes_and_backslashes_are_escaped() {
     assert_eq!(from.display_name(), Some(r#"a "b" \ c"#));
     assert_eq!(from.to_string(), r#""a \"b\" \\ c" <sip:d@e>"#);
     refuse::<From>(r#""a\" <sip:d@e>"#);
+}
+
+// rfc: 3261 §19.1.5 — forming requests from a URI: method, headers and body, but nothing dangerous
+#[test]
+fn a_uri_forms_a_request_but_forges_nothing() {
+    let uri: Uri =
+        "sip:bob@biloxi.com;method=MESSAGE;transport=tcp;x=y?Subject=a%20b&from=sip:evil&Route=%3Csip:e%3E\
+        &Replaces=1%3Bto-tag%3D2&body=hello&Call-ID=1&User-Agent=x&Content-Length=99"
+            .parse()
+            .unwrap();
+    let request = Request::from_uri(&uri, Method::INVITE).unwrap().build();
+    let expected = "MESSAGE sip:bob@biloxi.com;transport=tcp;x=y SIP/2.0\r\nMax-Forwards: 70\r\nSubject: a b\r\n\
+        Replaces: 1;to-tag=2\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello";
+    assert_eq!(request.to_bytes(), expected);
+    let plain = Request::from_uri(&"sip:bob@biloxi.com".parse().unwrap(), Method::INVITE).unwrap().build();
+    assert_eq!(*plain.method(), Method::INVITE);
+    for evil in ["sip:a?Subject=a%0D%0AVia:%20b", "sip:a?a%20b=c", "sip:a;method=%20"] {
+        assert!(Request::from_uri(&evil.parse().unwrap(), Method::INVITE).is_err(), "{evil}");
+    }
+}
+
+// rfc: 3261 §20.2 — Accept-Encoding
+// rfc: 3261 §20.3 — Accept-Language
+// rfc: 3261 §20.28 — Proxy-Authorization
+#[test]
+fn accepted_encodings_and_languages_and_credentials_for_a_proxy() {
+    assert_eq!(read::<AcceptEncoding>("gzip;q=0.5").coding, "gzip");
+    let languages = request("Accept-Language: da, en-gb;q=0.8, en;q=0.7, *;q=0");
+    let languages: Vec<AcceptLanguage> = languages.headers().all().collect::<Result<_, _>>().unwrap();
+    assert_eq!(
+        (languages.len(), &*languages[1].range, languages[1].params.value("q")),
+        (4, "en-gb", Some("0.8"))
+    );
+    let value = "Digest username=\"Alice\", realm=\"atlanta.com\", nonce=\"c60f3082ee1212b402a21831ae\", \
+        response=\"245f23415f11432b3434341c022\"";
+    assert_eq!(read::<ProxyAuthorization>(value).to_string(), value);
+    assert_eq!(read::<ProxyAuthorization>("Bearer a.b-c==").0.token.unwrap(), "a.b-c==");
+}
+
+// rfc: 3261 §7.3.3 — compact forms mean the same, and are forwarded as they came
+#[test]
+fn compact_names_are_read_and_forwarded_as_they_came() {
+    let text = "INVITE sip:b SIP/2.0\r\nv: SIP/2.0/UDP a\r\nF: sip:a\r\nt: sip:b\r\ni: 1\r\nm: <sip:a>\r\nl: 0\r\n\r\n";
+    let message = parse(text).unwrap();
+    assert!(message.headers().require::<Via>().is_ok() && message.headers().require::<Contact>().is_ok());
+    assert_eq!(message.to_bytes(), text);
+}
+
+// rfc: 3261 §7 — a bare LF is read as a line end and forwarded as CRLF
+#[test]
+fn bare_line_feeds_are_read_but_not_written() {
+    let message = parse("OPTIONS sip:b SIP/2.0\nSubject: a\n b\r\n c\nl: 4\n\nbody").unwrap();
+    assert_eq!(message.headers().require::<Subject>().unwrap().0, "a b c");
+    assert_eq!(message.to_bytes(), "OPTIONS sip:b SIP/2.0\r\nSubject: a\r\n b\r\n c\r\nl: 4\r\n\r\nbody");
+}
+
+// rfc: 3261 §18.3 — a message for a stream needs Content-Length, and it is never wrong
+#[test]
+fn content_length_is_added_and_cannot_be_set_wrong() {
+    let mut message = parse("OPTIONS sip:b SIP/2.0\r\n\r\nbody").unwrap();
+    message.ensure_content_length();
+    message.headers_mut().replace(&ContentLength(99));
+    message.ensure_content_length();
+    assert_eq!(message.to_bytes(), "OPTIONS sip:b SIP/2.0\r\nContent-Length: 4\r\n\r\nbody");
 }
