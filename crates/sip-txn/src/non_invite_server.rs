@@ -211,7 +211,8 @@ mod tests {
     #[test]
     fn each_state_takes_each_input_as_figure_8_says() {
         let inputs = ["again", "100", "200", "404"];
-        let table: [(&[&str], bool, [&[&str]; 4]); 6] = [
+        type Row = (&'static [&'static str], bool, [&'static [&'static str]; 4]);
+        let table: [Row; 6] = [
             (&[], false, [&[], &[], &["send 200"], &["send 404"]]),
             (&["200"], false, [&["send 200"], &[], &[], &[]]),
             (&["404"], false, [&["send 404"], &[], &[], &[]]),
