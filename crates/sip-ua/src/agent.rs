@@ -531,7 +531,7 @@ impl Agent {
                     Err(_) => self.refuse_with(now, server, &request, StatusCode::BAD_REQUEST),
                 }
             }
-            (None, _) if matches!(*request.method(), Method::BYE | Method::INFO) => {
+            (None, _) if matches!(*request.method(), Method::BYE | Method::INFO | Method::UPDATE) => {
                 self.refuse_with(now, server, &request, StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST);
             }
             (_, _) if *request.method() == Method::OPTIONS => {
@@ -640,7 +640,7 @@ mod tests {
     #[test]
     fn an_unknown_method_gets_405() {
         let mut lab = Scripted::new();
-        for method in ["UPDATE", "PRACK", "REFER", "REGISTER", "FROBNICATE"] {
+        for method in ["PRACK", "REFER", "REGISTER", "FROBNICATE"] {
             let request = lab.peer_request(method.parse().unwrap(), 1, None);
             lab.receive(request);
             let refusal = lab.sent_response(StatusCode::METHOD_NOT_ALLOWED);

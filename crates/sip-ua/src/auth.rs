@@ -1,6 +1,6 @@
 //! Which challenge gets which credential ([RFC 3261 §22], [RFC 8760]).
 //!
-//! [`Authenticator`] is the client's side, kept for each call and registration; [`Verifier`] is the server's.
+//! `Authenticator` is the client's side, kept for each call and registration; [`Verifier`] is the server's.
 //!
 //! [RFC 3261 §22]: https://www.rfc-editor.org/rfc/rfc3261#section-22
 //! [RFC 8760]: https://www.rfc-editor.org/rfc/rfc8760

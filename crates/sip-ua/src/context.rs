@@ -13,7 +13,7 @@ use crate::event::{DialogId, Event, Output, RegistrationId, RequestId};
 use crate::ids::Ids;
 
 /// The methods we answer otherwise than with 405.
-pub(crate) const METHODS: [Method; 7] = [
+pub(crate) const METHODS: [Method; 8] = [
     Method::INVITE,
     Method::ACK,
     Method::BYE,
@@ -21,6 +21,7 @@ pub(crate) const METHODS: [Method; 7] = [
     Method::OPTIONS,
     Method::INFO,
     Method::MESSAGE,
+    Method::UPDATE,
 ];
 
 /// The option tags we support, in Require of the peer too.

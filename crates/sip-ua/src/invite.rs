@@ -28,6 +28,7 @@ pub(crate) mod offer_answer;
 mod tests;
 mod uac;
 mod uas;
+mod update;
 
 pub(crate) use uas::final_response;
 
@@ -513,6 +514,8 @@ impl InviteUsage {
             self.hung_up(context, now, key);
         } else if *request.method() == Method::INVITE {
             self.reinvited(context, now, server, &request);
+        } else if *request.method() == Method::UPDATE {
+            self.updated(context, now, server, key, &request);
         } else if *request.method() == Method::INFO {
             self.answer(context, now, server, &request, StatusCode::OK);
             context.tell(Event::Info { dialog: self.id, request });

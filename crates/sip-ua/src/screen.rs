@@ -9,7 +9,7 @@ use sip_msg::{Method, Request, Response, StatusCode, Text};
 use crate::context::{METHODS, OPTIONS};
 use crate::invite::offer_answer::{self, BodyError};
 
-/// Passes a request, with the session description that an INVITE carries, or makes the response that refuses it.
+/// Passes a request, with the session description that an INVITE or UPDATE carries, or makes the response that refuses it.
 ///
 /// In the order of RFC 3261 §8.2: method (405), Request-URI (416), Require (420), content (415). Max-Forwards is not
 /// looked at: its count ends forwarding, and we forward nothing.
@@ -26,7 +26,7 @@ pub(crate) fn screen(request: &Request) -> Result<Option<SessionDescription>, Bo
     if !unknown.is_empty() {
         return Err(Box::new(refuse(StatusCode::BAD_EXTENSION).header(&Unsupported(unknown)).build()));
     }
-    if *request.method() != Method::INVITE {
+    if !matches!(*request.method(), Method::INVITE | Method::UPDATE) {
         return Ok(None);
     }
     offer_answer::read(request.headers(), request.body()).map_err(|error| {

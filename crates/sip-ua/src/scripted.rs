@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -261,7 +262,7 @@ pub(crate) fn describe(version: u64, direction: Direction) -> String {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Plan {
     pub(crate) log: Arc<Mutex<Vec<&'static str>>>,
-    refuses: bool,
+    pub(crate) refuses: Arc<AtomicBool>,
     version: u64,
     agreed: Option<Direction>,
 }
@@ -269,7 +270,9 @@ pub(crate) struct Plan {
 impl Plan {
     /// One that agrees to nothing.
     pub(crate) fn refusing() -> Self {
-        Self { refuses: true, ..Self::default() }
+        let plan = Self::default();
+        plan.refuses.store(true, Ordering::Relaxed);
+        plan
     }
 
     fn note(&self, what: &'static str) {
@@ -282,7 +285,7 @@ impl Plan {
     }
 
     fn settle(&mut self, theirs: &SessionDescription) -> Result<Direction, Refusal> {
-        if self.refuses {
+        if self.refuses.load(Ordering::Relaxed) {
             return Err(Refusal::new("no common codec").warn_code(305));
         }
         let direction = theirs.direction(&theirs.media[0]).reversed();

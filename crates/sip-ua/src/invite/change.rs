@@ -16,6 +16,7 @@ use crate::context::{Context, Owner};
 use crate::dialog::Role;
 use crate::error::CommandError;
 use crate::event::{Event, Side};
+use crate::media_plan::Refusal;
 
 /// How often one change is tried when the peer has one of its own under way each time.
 const MAX_ROUNDS: u8 = 4;
@@ -54,6 +55,11 @@ impl super::Established {
         self.change.as_ref().is_some_and(
             |change| matches!(&change.stage, Stage::Sent { client: sent, .. } if *sent == client),
         )
+    }
+
+    /// Whether no offer of the peer can be answered now: ours has no answer yet, or the call is about to end.
+    pub(super) fn is_busy_offering(&self) -> bool {
+        self.is_offering() || self.hang_up || self.await_ack.as_ref().is_some_and(|wait| wait.offered)
     }
 
     fn is_offering(&self) -> bool {
@@ -278,10 +284,7 @@ impl InviteUsage {
                 );
             }
         };
-        let glare = established.is_offering()
-            || established.hang_up
-            || established.await_ack.as_ref().is_some_and(|wait| wait.offered);
-        if glare {
+        if established.is_busy_offering() {
             return self.answer(context, now, server, request, StatusCode::REQUEST_PENDING);
         }
         // Whoever sends a re-INVITE has our 2xx: the ACK for it is lost or late (RFC 5407 §3.1.4).
@@ -297,10 +300,7 @@ impl InviteUsage {
             Ok(Some(offer)) => match established.plan.answer(&offer) {
                 Ok(answer) => (answer, false),
                 Err(refusal) => {
-                    let mut response = Response::answer(request, StatusCode::NOT_ACCEPTABLE_HERE).build();
-                    response.headers_mut().push(&offer_answer::warning(&refusal));
-                    context.sign_response(&mut response, false);
-                    context.respond(now, server, response);
+                    self.refuse_change(context, now, server, request, &refusal);
                     return self.next_change(context, now);
                 }
             },
@@ -320,8 +320,29 @@ impl InviteUsage {
         }
     }
 
-    /// 500 with a Retry-After of 0 to 10 s: one INVITE at a time.
-    fn answer_later(&self, context: &mut Context, now: Instant, server: ServerId, request: &Request) {
+    /// Our media cannot answer the peer's new offer: 488, and the call stands as it was.
+    pub(super) fn refuse_change(
+        &self,
+        context: &mut Context,
+        now: Instant,
+        server: ServerId,
+        request: &Request,
+        refusal: &Refusal,
+    ) {
+        let mut response = Response::answer(request, StatusCode::NOT_ACCEPTABLE_HERE).build();
+        response.headers_mut().push(&offer_answer::warning(refusal));
+        context.sign_response(&mut response, false);
+        context.respond(now, server, response);
+    }
+
+    /// 500 with a Retry-After of 0 to 10 s: one offer of the peer at a time.
+    pub(super) fn answer_later(
+        &self,
+        context: &mut Context,
+        now: Instant,
+        server: ServerId,
+        request: &Request,
+    ) {
         let mut response = Response::answer(request, StatusCode::SERVER_INTERNAL_ERROR).build();
         let wait = context.ids.wait(Duration::ZERO, Duration::from_secs(MAX_RETRY_AFTER.into()));
         let seconds = u32::try_from(wait.as_secs()).unwrap_or(MAX_RETRY_AFTER);

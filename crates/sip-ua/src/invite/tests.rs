@@ -860,3 +860,90 @@ fn a_caller_that_says_bye_while_it_rings_gets_487_for_its_invite() {
     lab.sent_response(StatusCode::REQUEST_TERMINATED);
     assert_eq!(ended(&mut lab).0, Side::Remote);
 }
+
+// rfc: 3261 §14.2 — a change that is not acceptable: 488 with a Warning, and the call stands as it was
+// rfc: 3311 §5.2 — the same for an UPDATE
+#[test]
+fn a_change_that_media_refuses_leaves_the_call_as_it_was() {
+    let mut lab = Scripted::new();
+    let plan = Plan::default();
+    let refuses = plan.refuses.clone();
+    let (id, accepted) = lab.called_up(plan);
+    refuses.store(true, std::sync::atomic::Ordering::Relaxed);
+    let accepted: Message = accepted.into();
+    let target = lab.agent.dialog(id).unwrap().remote_target().clone();
+    reinvite(&mut lab, 11, &accepted, Some(Direction::Inactive));
+    assert_eq!(
+        lab.sent_response(StatusCode::NOT_ACCEPTABLE_HERE).headers().require::<Warning>().unwrap().code,
+        305
+    );
+    update(&mut lab, 12, &accepted, Some(Direction::Inactive));
+    lab.sent_response(StatusCode::NOT_ACCEPTABLE_HERE);
+    assert_eq!(lab.agent.direction(id), Some(Direction::SendRecv));
+    assert_eq!(*lab.agent.dialog(id).unwrap().remote_target(), target);
+    assert!(lab.event().is_none());
+}
+
+/// The peer's UPDATE.
+fn update(lab: &mut Scripted, cseq: u32, dialog: &Message, body: Option<Direction>) {
+    let mut request = lab.peer_request(Method::UPDATE, cseq, Some(dialog));
+    if let Some(direction) = body {
+        request.set_body(SDP, describe(2, direction));
+    }
+    request
+        .headers_mut()
+        .replace(&sip_msg::Contact::new("sip:moved@192.0.2.2:5080".parse::<sip_msg::Uri>().unwrap()));
+    lab.receive(request);
+}
+
+// rfc: 3311 §5.2 — an UPDATE with an offer is answered in its 2xx, and refreshes the target
+#[test]
+fn an_update_changes_media_and_target() {
+    let mut lab = Scripted::new();
+    let (id, accepted) = lab.called_up(Plan::default());
+    let accepted: Message = accepted.into();
+    update(&mut lab, 11, &accepted, Some(Direction::SendOnly));
+    let ok = lab.sent_response(StatusCode::OK);
+    assert!(std::str::from_utf8(ok.body()).unwrap().contains("a=recvonly"));
+    assert!(ok.headers().contains(HeaderName::CONTACT));
+    assert!(matches!(
+        lab.event(),
+        Some(Event::MediaChanged { by: Side::Remote, direction: Direction::RecvOnly, .. })
+    ));
+    assert_eq!(lab.agent.dialog(id).unwrap().remote_target().to_string(), "sip:moved@192.0.2.2:5080");
+    lab.advance(10 * SECOND);
+    lab.sent_nothing();
+    update(&mut lab, 12, &accepted, None);
+    assert!(lab.sent_response(StatusCode::OK).body().is_empty());
+    assert!(lab.event().is_none());
+}
+
+// rfc: 3311 §5.2 — 491 while our offer has no answer, 500 with Retry-After while theirs has none
+#[test]
+fn an_update_at_the_wrong_moment_is_refused() {
+    let mut lab = Scripted::new();
+    let (id, _) = lab.called();
+    lab.agent.ring(lab.now, id, StatusCode::RINGING, None).unwrap();
+    let ringing: Message = lab.sent_response(StatusCode::RINGING).into();
+    update(&mut lab, 11, &ringing, Some(Direction::SendRecv));
+    let refusal = lab.sent_response(StatusCode::SERVER_INTERNAL_ERROR);
+    assert!(refusal.headers().require::<RetryAfter>().unwrap().seconds <= 10);
+    update(&mut lab, 12, &ringing, None);
+    lab.sent_response(StatusCode::OK);
+
+    let mut lab = Scripted::new();
+    let (id, accepted) = lab.called_up(Plan::default());
+    hold(&mut lab, id);
+    update(&mut lab, 11, &accepted.into(), Some(Direction::SendRecv));
+    lab.sent_response(StatusCode::REQUEST_PENDING);
+
+    let mut lab = Scripted::new();
+    let (_, sent) = lab.call(Plan::default());
+    lab.answer(&sent, 180, "peer");
+    lab.event();
+    update(&mut lab, 1, &sent_in_dialog(&sent), Some(Direction::SendRecv));
+    lab.sent_response(StatusCode::REQUEST_PENDING);
+    update(&mut lab, 2, &sent_in_dialog(&sent), None);
+    lab.sent_response(StatusCode::OK);
+    assert!(lab.event().is_none());
+}

@@ -1,16 +1,19 @@
 //! An agent as a node of a simulated network, with what its user sees of its calls.
 
+mod plan;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
-use sdp::{Direction, SessionDescription};
 use sip_msg::{CSeq, Limits, Message, NameAddr, StatusCode, Uri};
 use sip_txn::{Action, Flow, Input, Transport};
-use sip_ua::{Agent, Config, DialogId, Event, Invite, MediaPlan, Output, Refusal};
+use sip_ua::{Agent, Config, DialogId, Event, Invite, Output};
 use testkit::{Datagram, Node};
+
+pub(crate) use plan::plan;
 
 /// Every message in the order it was sent: `alice INVITE sdp`, `bob 180`.
 pub(crate) type Trace = Rc<RefCell<Vec<String>>>;
@@ -142,74 +145,7 @@ impl Node for Phone {
     }
 }
 
-/// A plan that minds the rules of offer/answer, and fails the test where the agent breaks them.
-pub(crate) fn plan() -> Box<dyn MediaPlan> {
-    Box::new(StrictPlan::default())
-}
-
-#[derive(Clone, Debug, Default)]
-struct StrictPlan {
-    version: u32,
-    outstanding: bool,
-    agreed: Option<Direction>,
-}
-
-impl StrictPlan {
-    fn describe(&mut self, direction: Direction) -> SessionDescription {
-        self.version += 1;
-        let direction = match direction {
-            Direction::SendRecv => "sendrecv",
-            Direction::SendOnly => "sendonly",
-            Direction::RecvOnly => "recvonly",
-            Direction::Inactive => "inactive",
-        };
-        let text = format!(
-            "v=0\r\no=- 1 {} IN IP4 10.0.0.9\r\ns=-\r\nc=IN IP4 10.0.0.9\r\nt=0 0\r\n\
-             m=audio 40000 RTP/AVP 0\r\na={direction}\r\n",
-            self.version
-        );
-        SessionDescription::parse(&text).expect("it is one")
-    }
-
-    fn settle(&mut self, theirs: &SessionDescription) -> Direction {
-        let direction = theirs.direction(theirs.media.first().expect("a stream")).reversed();
-        self.agreed = Some(direction);
-        direction
-    }
-}
-
-impl MediaPlan for StrictPlan {
-    fn offer(&mut self, direction: Direction) -> SessionDescription {
-        assert!(!std::mem::replace(&mut self.outstanding, true), "one offer at a time");
-        self.describe(direction)
-    }
-
-    fn answer(&mut self, offer: &SessionDescription) -> Result<SessionDescription, Refusal> {
-        assert!(!self.outstanding, "no answer while our own offer is outstanding");
-        let direction = self.settle(offer);
-        Ok(self.describe(direction))
-    }
-
-    fn accept(&mut self, answer: &SessionDescription) -> Result<(), Refusal> {
-        assert!(std::mem::replace(&mut self.outstanding, false), "an answer needs an offer");
-        self.settle(answer);
-        Ok(())
-    }
-
-    fn rollback(&mut self) {
-        assert!(std::mem::replace(&mut self.outstanding, false), "a rollback needs an offer");
-    }
-
-    fn fork(&self) -> Box<dyn MediaPlan> {
-        Box::new(self.clone())
-    }
-
-    fn direction(&self) -> Option<Direction> {
-        self.agreed
-    }
-}
-
-/// What a phone's user may do next with a call.
+/// Bob's user picks up.
 pub(crate) fn answer(phone: &mut Phone, now: Instant, id: DialogId) {
     phone.agent.accept(now, id, plan()).expect("the call waits");
     phone.collect();
