@@ -1,5 +1,7 @@
 //! The media session of one call, as a core without I/O.
 
+mod config;
+mod event;
 mod incoming;
 mod outbox;
 mod outgoing;
@@ -10,8 +12,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rtp::Packet;
 use rtp::rtcp::Compound;
-use rtp::{NtpTime, Packet};
 use stun::demux;
 
 use crate::impairment::{Impairing, Impairment};
@@ -19,7 +21,10 @@ use crate::playout::Pacer;
 use crate::port::{Latch, Verdict};
 use crate::random::Random;
 use crate::source::{Ended, Player};
-use crate::{Agreement, FRAME_DURATION, FRAME_SAMPLES, Frame, Latching, PlaybackId, Source, Statistics};
+use crate::{Agreement, FRAME_DURATION, FRAME_SAMPLES, Frame, PlaybackId, Source, Statistics};
+pub use config::Config;
+pub use event::{Component, DigitsError, Event, Input, Output, Transmit};
+
 use incoming::{Incoming, Taken};
 use outbox::Outbox;
 use outgoing::Outgoing;
@@ -32,189 +37,6 @@ const COMPETING_INTERVAL: Duration = Duration::from_secs(5);
 const MOST_SKIPPED: u32 = 50;
 /// The largest datagram that is looked at.
 const DATAGRAM_LIMIT: usize = 2_048;
-
-/// How a session behaves.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Config {
-    /// Whose media is taken. Default [`Latching::LatchOnce`].
-    pub latching: Latching,
-    /// How long nothing may come from a peer that should send until [`Event::MediaTimeout`]. Default 30 s.
-    pub media_timeout: Duration,
-    /// How much audio [`Session::write`] keeps, at most a minute. Default 1 s.
-    pub queue: Duration,
-    /// How long a digit lasts. Default 100 ms.
-    pub digit_duration: Duration,
-    /// The wall-clock time at `now` of [`Session::new`], for RTCP; `None` counts from zero instead
-    /// ([RFC 3550 §6.4.1] allows both).
-    ///
-    /// [RFC 3550 §6.4.1]: https://www.rfc-editor.org/rfc/rfc3550#section-6.4.1
-    pub wall_clock: Option<NtpTime>,
-    /// Damage done to what is sent, for test tools. Default none.
-    pub impairment: Impairment,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            latching: Latching::default(),
-            media_timeout: Duration::from_secs(30),
-            queue: Duration::from_secs(1),
-            digit_duration: Duration::from_millis(100),
-            wall_clock: None,
-            impairment: Impairment::default(),
-        }
-    }
-}
-
-impl Config {
-    /// Sets whose media is taken.
-    #[must_use]
-    pub fn latching(mut self, latching: Latching) -> Self {
-        self.latching = latching;
-        self
-    }
-
-    /// Sets how long a peer may be silent.
-    #[must_use]
-    pub fn media_timeout(mut self, media_timeout: Duration) -> Self {
-        self.media_timeout = media_timeout;
-        self
-    }
-
-    /// Sets how much audio [`Session::write`] keeps.
-    #[must_use]
-    pub fn queue(mut self, queue: Duration) -> Self {
-        self.queue = queue;
-        self
-    }
-
-    /// Sets how long a digit lasts.
-    #[must_use]
-    pub fn digit_duration(mut self, digit_duration: Duration) -> Self {
-        self.digit_duration = digit_duration;
-        self
-    }
-
-    /// Sets the wall-clock time at the start.
-    #[must_use]
-    pub fn wall_clock(mut self, wall_clock: NtpTime) -> Self {
-        self.wall_clock = Some(wall_clock);
-        self
-    }
-
-    /// Sets the damage done to what is sent.
-    #[must_use]
-    pub fn impairment(mut self, impairment: Impairment) -> Self {
-        self.impairment = impairment;
-        self
-    }
-}
-
-/// Which of the two ports of a session.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Component {
-    /// The even one; with RTCP multiplexing the only one.
-    Rtp,
-    /// The next one.
-    Rtcp,
-}
-
-/// What the network tells a session.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub enum Input<'a> {
-    /// A datagram arrived.
-    Datagram {
-        /// At which port.
-        component: Component,
-        /// From where.
-        source: SocketAddr,
-        /// Its octets.
-        bytes: &'a [u8],
-    },
-}
-
-/// What a session asks its owner to do, in this order.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Output<'a> {
-    /// Send a datagram now.
-    Transmit(Transmit<'a>),
-    /// 20 ms of what the peer says; only after [`Session::deliver_frames`].
-    Frame(&'a Frame),
-    /// Tell the application.
-    Event(Event),
-}
-
-/// A datagram to send.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Transmit<'a> {
-    /// From which port.
-    pub component: Component,
-    /// To where.
-    pub destination: SocketAddr,
-    /// Its octets.
-    pub bytes: &'a [u8],
-}
-
-/// What an application wants to know of a session.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Event {
-    /// The peer's media comes from this address, and ours goes there from now on.
-    Latched {
-        /// The peer's address for RTP.
-        address: SocketAddr,
-    },
-    /// The peer pressed a key (RFC 4733); told once for each key, when it is released.
-    Digit {
-        /// `0` to `9`, `*`, `#`, `A` to `D`, or `!` for hook flash.
-        digit: char,
-        /// How long it was pressed.
-        duration: Duration,
-    },
-    /// All digits of [`Session::send_digits`] have been sent.
-    DigitsSent,
-    /// A [`Session::play`] is over.
-    PlaybackFinished {
-        /// Which.
-        playback: PlaybackId,
-        /// It was ended by another one, or stopped.
-        interrupted: bool,
-    },
-    /// All that was given to [`Session::write`] has been sent.
-    QueueDrained,
-    /// A peer that should send has not, for [`Config::media_timeout`].
-    MediaTimeout,
-    /// The peer sends again after a [`Event::MediaTimeout`].
-    MediaResumed,
-    /// Somebody else sends media to our port and is ignored; told at most every 5 s.
-    CompetingSource {
-        /// Who.
-        source: SocketAddr,
-    },
-    /// The numbers so far; every 5 s, with the RTCP reports.
-    Statistics(Statistics),
-}
-
-/// Why digits were not taken.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum DigitsError {
-    /// There is no such key.
-    #[error("'{0}' is no DTMF digit; use 0-9, *, #, A-D")]
-    NoSuchDigit(char),
-    /// The peer does not take telephone-event, or nothing is agreed yet.
-    #[error("the peer takes no digits by RFC 4733")]
-    NotAgreed,
-    /// More digits would wait than a session keeps.
-    #[error("too many digits are waiting to be sent")]
-    TooMany,
-    /// The session is over.
-    #[error("the media session is over")]
-    Closed,
-}
 
 /// The media of one call: datagrams in, datagrams out, and 20 ms frames of audio between.
 ///

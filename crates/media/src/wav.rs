@@ -159,6 +159,15 @@ impl Writer {
         Ok(())
     }
 
+    /// Brings what was written and the header up to date on the disk: what is there then is whole.
+    ///
+    /// # Errors
+    ///
+    /// [`WavError::Unwritable`] when the disk is full.
+    pub fn flush(&mut self) -> Result<(), WavError> {
+        self.inner.flush().map_err(|error| writing(&self.path, error))
+    }
+
     /// Completes the header. Dropping the writer does the same, but cannot tell of an error.
     ///
     /// # Errors
@@ -335,6 +344,18 @@ mod tests {
         ] {
             assert!(message.contains(name) && message.contains(';') && !message.contains('\n'), "{message}");
         }
+    }
+
+    #[test]
+    fn a_recording_that_was_flushed_can_be_played_before_it_is_finished() {
+        let path = scratch("flushed.wav");
+        let mut writer = Writer::create(&path).unwrap();
+        writer.write(&[7; 800]).unwrap();
+        writer.flush().unwrap();
+        assert_eq!(load(&path).unwrap(), [7; 800]);
+        writer.write(&[8; 800]).unwrap();
+        writer.finish().unwrap();
+        assert_eq!(load(&path).unwrap().len(), 1_600);
     }
 
     #[test]

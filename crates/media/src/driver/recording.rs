@@ -13,6 +13,9 @@ use crate::{FRAME_DURATION, Frame};
 /// Frames that may wait for the disk: five seconds.
 const WAITING_FRAMES: usize = 250;
 
+/// How often the file is made whole, in milliseconds, so that a crash costs little.
+const FLUSH_INTERVAL_MS: u128 = 5_000;
+
 /// A recording of what the peer says; it ends when this is stopped or dropped, or with the session.
 #[derive(Debug)]
 pub struct Recording {
@@ -50,6 +53,9 @@ impl Recording {
             while let Some(frame) = frames.blocking_recv() {
                 writer.write(&frame)?;
                 length += FRAME_DURATION;
+                if length.as_millis().is_multiple_of(FLUSH_INTERVAL_MS) {
+                    writer.flush()?;
+                }
             }
             writer.finish()?;
             Ok(length)
