@@ -1,8 +1,8 @@
-//! When to send RTCP ([RFC 3550 §6.3], [RFC 3550 App. A.7]): a timer that adapts to the number of members, with
+//! When to send RTCP ([RFC 3550 §6.3], [RFC 3550 §A.7]): a timer that adapts to the number of members, with
 //! reconsideration both ways, and the back-off of BYE in large sessions.
 //!
 //! [RFC 3550 §6.3]: https://www.rfc-editor.org/rfc/rfc3550#section-6.3
-//! [RFC 3550 App. A.7]: https://www.rfc-editor.org/rfc/rfc3550#appendix-A.7
+//! [RFC 3550 §A.7]: https://www.rfc-editor.org/rfc/rfc3550#appendix-A.7
 
 use std::time::{Duration, Instant};
 

@@ -1,9 +1,9 @@
 //! What we know of one source that we receive: whether it is real, what it lost, how it jitters
-//! ([RFC 3550 App. A.1], [RFC 3550 App. A.3], [RFC 3550 App. A.8]).
+//! ([RFC 3550 §A.1], [RFC 3550 §A.3], [RFC 3550 §A.8]).
 //!
-//! [RFC 3550 App. A.1]: https://www.rfc-editor.org/rfc/rfc3550#appendix-A.1
-//! [RFC 3550 App. A.3]: https://www.rfc-editor.org/rfc/rfc3550#appendix-A.3
-//! [RFC 3550 App. A.8]: https://www.rfc-editor.org/rfc/rfc3550#appendix-A.8
+//! [RFC 3550 §A.1]: https://www.rfc-editor.org/rfc/rfc3550#appendix-A.1
+//! [RFC 3550 §A.3]: https://www.rfc-editor.org/rfc/rfc3550#appendix-A.3
+//! [RFC 3550 §A.8]: https://www.rfc-editor.org/rfc/rfc3550#appendix-A.8
 
 use std::time::{Duration, Instant};
 
