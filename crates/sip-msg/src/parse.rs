@@ -19,6 +19,19 @@ pub(crate) struct Head {
     pub(crate) body_at: usize,
 }
 
+impl Head {
+    pub(crate) fn into_message(self, body: Bytes) -> Message {
+        match self.start {
+            StartLine::Request { method, uri } => {
+                Message::Request(Request::received(method, uri, self.headers, body))
+            }
+            StartLine::Response { status, reason } => {
+                Message::Response(Response::received(status, reason, self.headers, body))
+            }
+        }
+    }
+}
+
 pub(crate) enum StartLine {
     Request { method: Method, uri: Text },
     Response { status: StatusCode, reason: Text },
@@ -335,10 +348,5 @@ pub(crate) fn message(buffer: &Bytes, limits: &Limits) -> Result<Message, ParseE
         return Err(ParseError::Truncated { expected: length, found: available });
     }
     let body = if length == 0 { Bytes::new() } else { buffer.slice(body_at..body_at + length) };
-    Ok(match start {
-        StartLine::Request { method, uri } => Message::Request(Request::received(method, uri, headers, body)),
-        StartLine::Response { status, reason } => {
-            Message::Response(Response::received(status, reason, headers, body))
-        }
-    })
+    Ok(Head { start, headers, content_length, body_at }.into_message(body))
 }

@@ -3,10 +3,13 @@
 use alloc::vec::Vec;
 use core::fmt;
 
+use bytes::Bytes;
+
 use crate::{
-    CSeq, CallId, Form, From, HeaderName, Headers, Message, ParseError, StatusCode, To, TypedHeader, Via,
-    for_each_header,
+    CSeq, CallId, Form, From, HeaderName, Headers, Limits, Message, ParseError, StatusCode, To, TypedHeader,
+    Via, for_each_header,
     headers::{Content, Field},
+    parse,
 };
 
 /// One thing that is wrong with a message.
@@ -75,6 +78,29 @@ impl core::convert::From<&ParseError> for Problem {
             ),
         };
         Self { header, at, expected, status: error.status(), hint }
+    }
+}
+
+impl Problem {
+    /// Everything that is wrong with a datagram: why it is no message, and what else is wrong in what can be read of it.
+    #[must_use]
+    pub fn find(datagram: impl Into<Bytes>, limits: &Limits) -> Vec<Self> {
+        let bytes = datagram.into();
+        let error = match Message::parse(bytes.clone(), limits) {
+            Ok(message) => return message.problems(),
+            Err(error) => error,
+        };
+        let mut first = Self::from(&error);
+        let Some(head) = parse::salvage(&bytes, limits) else { return [first].into() };
+        let length = head.headers.fields.iter().find(|field| field.name == HeaderName::CONTENT_LENGTH);
+        if let (None, Some(length)) = (error.at(), length) {
+            first.at = offset(&head.headers, length);
+        }
+        let others = head.into_message(Bytes::new()).problems();
+        let others =
+            others.into_iter().filter(|other| (&other.header, other.at) != (&first.header, first.at));
+        let others: Vec<_> = others.collect();
+        core::iter::once(first).chain(others).collect()
     }
 }
 
@@ -228,6 +254,20 @@ mod tests {
         assert_eq!(problems(&GOOD.replace("sip:a SIP", "sip: SIP")), [problem("", " SIP/2", "a host")]);
         let missing = problems(&GOOD.replace("Call-ID: 1\r\n", ""));
         assert_eq!(missing, [problem("Call-ID", "\r\n\r\n", "this header")]);
+    }
+
+    #[test]
+    fn a_datagram_that_is_no_message_is_read_as_far_as_it_goes() {
+        let found = |text: &str| -> Vec<(usize, u16)> {
+            let problems = Problem::find(text.to_owned(), &Limits::default());
+            problems.iter().map(|problem| (problem.at, problem.status.code())).collect()
+        };
+        let length = GOOD.len();
+        let short = GOOD.replace("70\r\n", "x\r\nl: 9\r\n");
+        assert_eq!(found(&short), [(length, 400), (length - 6, 400)]);
+        assert_eq!(found(&GOOD.replace("SIP/2.0\r\nVia", "SIP/3.0\r\nVia")), [(14, 505)]);
+        assert_eq!(found("nonsense"), [(8, 400)]);
+        assert_eq!(found(GOOD), []);
     }
 
     #[test]
