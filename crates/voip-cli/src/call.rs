@@ -169,13 +169,12 @@ impl Call {
                     return Ok(None);
                 }
             };
-            match progress {
-                Some(Progress::Ringing { response, early_media }) => report.event(
-                    "ringing",
-                    json!({ "status": response.status().code(), "early_media": early_media }),
-                ),
-                Some(Progress::Trying | _) => report.event("trying", json!({})),
-                None => break,
+            let Some(progress) = progress else { break };
+            if let Progress::Ringing { response, early_media } = progress {
+                let fields = json!({ "status": response.status().code(), "early_media": early_media });
+                report.event("ringing", fields);
+            } else {
+                report.event("trying", json!({}));
             }
         }
         let ended = outgoing.end();

@@ -259,8 +259,9 @@ impl Call {
     /// [`CallError::Ended`] when the call ends first.
     pub async fn play_samples(&self, samples: impl Into<Arc<[i16]>>) -> Result<Played, CallError> {
         tokio::select! {
-            Ok(played) = self.media.handle.play(samples) => Ok(played),
+            biased;
             ended = self.link.ended() => Err(ended_with(ended)),
+            Ok(played) = self.media.handle.play(samples) => Ok(played),
         }
     }
 
@@ -292,8 +293,9 @@ impl Call {
     /// ends first.
     pub async fn send_digits(&self, digits: &str) -> Result<(), CallError> {
         tokio::select! {
-            sent = self.media.handle.send_digits(digits) => Ok(sent?),
+            biased;
             ended = self.link.ended() => Err(ended_with(ended)),
+            sent = self.media.handle.send_digits(digits) => Ok(sent?),
         }
     }
 
