@@ -130,7 +130,8 @@ pub struct Limits {
     pub waiting: usize,
     /// A connection without traffic is closed after this time, or up to twice as late. 1 h.
     pub idle: Duration,
-    /// A connection on which a message has begun must bring it to its end in this time, and a new one its first. 32 s.
+    /// A connection on which a message has begun must bring it to its end in this time, or up to twice as late, and a new one
+    /// its first. 32 s.
     pub slow: Duration,
     /// The Retry-After of a 503. 5 s.
     pub retry_after: Duration,

@@ -31,6 +31,8 @@ pub(crate) struct Connection {
     last_used: Instant,
     /// Since when a message has been coming (or none at all), and is not whole yet.
     pub(crate) waiting_since: Option<Instant>,
+    /// Whether somebody will look whether it is slow: once at a time.
+    pub(crate) watched: bool,
     /// When we asked whether the peer is there.
     pub(crate) pinged: Option<Instant>,
     /// Client transactions that run over it.
@@ -93,6 +95,7 @@ impl<W> Flows<W> {
             peer,
             last_used: now,
             waiting_since: accepted.then_some(now),
+            watched: false,
             pinged: None,
             clients: 0,
         };

@@ -190,6 +190,11 @@ impl Locator {
         self.places.push_front(Place::Address(target));
     }
 
+    /// Leaves out the next target.
+    pub(crate) fn skip(&mut self) {
+        self.places.pop_front();
+    }
+
     /// Takes the answer to the last question; one of another kind counts as nothing found.
     pub(crate) fn answer(&mut self, answer: Answer, random: &mut ChaCha20Rng) {
         let Some(place) = self.places.pop_front() else { return };

@@ -481,6 +481,11 @@ impl TransactionLayer {
         let fresh = self.branch();
         let (timing, reliable) = (self.config.timing, flow.transport.is_reliable());
         let Some(client) = self.clients.get_mut(id.0) else { return };
+        if client.oversize && reliable {
+            // UDP stands in for a connection that does not open, not for one that does.
+            client.oversize = false;
+            client.locator.skip();
+        }
         let last = !client.locator.has_more();
         let request = if last { client.request.take() } else { client.request.clone() };
         let Some(mut request) = request else { return };

@@ -36,7 +36,7 @@ impl TransactionLayer {
             return self.act(Action::Close(flow));
         }
         self.flows.add(now, flow, None, self.config.message_limits.clone());
-        self.wake(now, self.config.limits.slow, Wake::Slow(flow));
+        self.watch(now, flow);
     }
 
     pub(super) fn handle_connected(&mut self, now: Instant, connect: ConnectId, flow: Flow) {
@@ -113,22 +113,35 @@ impl TransactionLayer {
 
     /// Starts the clock for a message that has begun and is not whole.
     fn watch_partial(&mut self, now: Instant, flow: Flow) {
-        let slow = self.config.limits.slow;
         let Some(connection) = self.flows.get(&flow) else { return };
         if connection.framer.pending() == 0 {
             connection.waiting_since = None;
         } else if connection.waiting_since.is_none() {
             connection.waiting_since = Some(now);
-            self.wake(now, slow, Wake::Slow(flow));
+            self.watch(now, flow);
+        }
+    }
+
+    /// Looks at a connection later. However often messages begin and end, one look at a time is enough.
+    fn watch(&mut self, now: Instant, flow: Flow) {
+        if let Some(connection) = self.flows.get(&flow)
+            && !std::mem::replace(&mut connection.watched, true)
+        {
+            self.wake(now, self.config.limits.slow, Wake::Slow(flow));
         }
     }
 
     pub(super) fn check_slow(&mut self, now: Instant, flow: Flow) {
         let slow = self.config.limits.slow;
-        let since = self.flows.get(&flow).and_then(|connection| connection.waiting_since);
-        if since.is_some_and(|since| now.saturating_duration_since(since) >= slow) {
-            self.counters.closed_idle += 1;
-            self.close(now, flow, &Text::from_static("no whole message came in time"));
+        let Some(connection) = self.flows.get(&flow) else { return };
+        connection.watched = false;
+        match connection.waiting_since {
+            Some(since) if now.saturating_duration_since(since) >= slow => {
+                self.counters.closed_idle += 1;
+                self.close(now, flow, &Text::from_static("no whole message came in time"));
+            }
+            Some(_) => self.watch(now, flow),
+            None => {}
         }
     }
 
