@@ -505,7 +505,7 @@ mod tests {
             }
         }
 
-        // rfc: 7616 §3.4.5 — a count that was used before is a replay
+        // rfc: 7616 §3.4 — a count that was used before is a replay
         #[test]
         fn a_replayed_request_is_refused_and_the_next_count_granted() {
             let now = now();

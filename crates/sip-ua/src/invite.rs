@@ -1,4 +1,4 @@
-//! The INVITE usage of a dialog ([RFC 5057 §4.2]): a call, from the INVITE to the answer to the last BYE.
+//! The INVITE usage of a dialog ([RFC 5057 §4.1]): a call, from the INVITE to the answer to the last BYE.
 //!
 //! ```text
 //!   invite()                        INVITE comes
@@ -20,9 +20,10 @@
 //! `Over` lasts until the BYEs are answered and no INVITE of ours can bring a further 2xx: each of those is
 //! acknowledged, and its dialog ended, however late it comes.
 //!
-//! [RFC 5057 §4.2]: https://www.rfc-editor.org/rfc/rfc5057#section-4.2
+//! [RFC 5057 §4.1]: https://www.rfc-editor.org/rfc/rfc5057#section-4.1
 
 mod change;
+mod multipart;
 pub(crate) mod offer_answer;
 #[cfg(test)]
 mod tests;

@@ -450,7 +450,6 @@ mod tests {
         assert!(matches!(lab.event(), Some(Event::Registered { .. })));
     }
 
-    // rfc: 3581 §9 — the address that a NAT shows, learnt from received and rport, goes into the Contact
     #[test]
     fn the_contact_is_the_address_that_the_registrar_sees() {
         let mut lab = Scripted::new();

@@ -774,7 +774,6 @@ fn a_reinvite_stands_for_a_lost_ack() {
 }
 
 // rfc: 3261 §8.2.2.3 — an unknown option in Require: 420 with Unsupported, in a re-INVITE too
-// rfc: 3262 §4 — 100rel is not supported yet, and refused
 #[test]
 fn an_unknown_option_is_refused_inside_and_outside_of_a_call() {
     let mut lab = Scripted::new();
