@@ -102,14 +102,6 @@ impl Latch {
         }
     }
 
-    /// Whether the peer is known to be there.
-    pub(crate) fn is(&self, source: SocketAddr) -> bool {
-        match self.state {
-            State::Waiting { .. } => self.policy == Latching::Strict && self.signalled == Some(source),
-            State::Locked(address) | State::Supposed(address) => address == source,
-        }
-    }
-
     /// Judges a well-formed packet; `authentic` says that its SRTP tag was good.
     pub(crate) fn judge(&mut self, now: Instant, source: SocketAddr, authentic: bool) -> Verdict {
         let signalled = self.signalled == Some(source);

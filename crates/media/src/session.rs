@@ -311,9 +311,12 @@ impl Session {
             self.malformed += 1;
             return;
         }
+        // Reports from another port of the host whose media we take are believed: some peers send them so.
+        let same_host = self.rtp_latch.destination().is_some_and(|peer| peer.ip() == source.ip());
         let latch = if shared { &mut self.rtp_latch } else { &mut self.rtcp_latch };
-        if !latch.may_be(source) {
-            return self.refuse(now, source);
+        if !same_host && !latch.may_be(source) {
+            self.foreign += 1;
+            return;
         }
         self.scratch.clear();
         self.scratch.extend_from_slice(bytes);
@@ -325,16 +328,16 @@ impl Session {
             self.malformed += 1;
             return;
         };
-        // RTCP must not decide where audio goes: on a shared port it is judged like RTP, and latches nothing.
-        let verdict = match shared {
-            true if latch.is(source) => Verdict::Accept,
-            true => Verdict::Probation,
-            false => latch.judge(now, source, authentic),
-        };
+        // RTCP must not decide where audio goes: on a shared port it latches nothing.
+        let verdict = if shared { Verdict::Probation } else { latch.judge(now, source, authentic) };
         match verdict {
             Verdict::Accept | Verdict::Latched => {}
+            Verdict::Probation | Verdict::Refuse if same_host => {}
             Verdict::Probation => return,
-            Verdict::Refuse => return self.refuse(now, source),
+            Verdict::Refuse => {
+                self.foreign += 1;
+                return;
+            }
         }
         self.reports.take(now, &compound, self.outgoing.ssrc, &mut self.incoming);
     }

@@ -54,7 +54,7 @@ async fn what_is_played_is_recorded_at_the_other_side() {
     assert_eq!(alice.handle.play(signal.clone()).await, Ok(Played::Whole));
     tokio::time::sleep(Duration::from_millis(300)).await;
     let length = recording.stop().await.unwrap();
-    assert!((Duration::from_millis(1_400)..Duration::from_millis(2_200)).contains(&length), "{length:?}");
+    assert!((Duration::from_millis(1_200)..Duration::from_millis(4_000)).contains(&length), "{length:?}");
     let heard = wav::load(&path).unwrap();
     let comparison = compare(&signal, &heard);
     assert!(comparison.similarity > 0.9, "{comparison:?}");
