@@ -1,7 +1,7 @@
 //! [`Message`], [`Request`] and [`Response`]: one buffer and spans into it.
 
 use alloc::{string::ToString, vec::Vec};
-use core::fmt;
+use core::{fmt, ops::Range};
 
 use bytes::Bytes;
 
@@ -373,11 +373,32 @@ fn wire_length(headers: &Headers, body: &Bytes) -> usize {
 
 /// Header lines, the empty line and the body; a Content-Length that was set here is the body's, whatever was set.
 pub(crate) fn write_rest(out: &mut Vec<u8>, headers: &Headers, body: &Bytes) {
+    // Lines that follow one another in the buffer, with CRLF between, are copied at once.
+    let mut run = 0..0;
+    let flush = |out: &mut Vec<u8>, run: &mut Range<usize>| {
+        if run.start < run.end {
+            out.extend_from_slice(headers.buffer.get(core::mem::take(run)).unwrap_or_default());
+            out.extend_from_slice(b"\r\n");
+        }
+    };
     for field in &headers.fields {
         match &field.content {
-            Content::Received { line, folded: false, .. } => out.extend_from_slice(line.of(&headers.buffer)),
-            Content::Received { line, .. } => write_folded(out, line.of(&headers.buffer)),
+            Content::Received { line, folded: false, .. } => {
+                let line = line.range();
+                if run.start < run.end && line.start == run.end + 2 {
+                    run.end = line.end;
+                } else {
+                    flush(out, &mut run);
+                    run = line;
+                }
+                continue;
+            }
+            Content::Received { line, .. } => {
+                flush(out, &mut run);
+                write_folded(out, line.of(&headers.buffer));
+            }
             Content::Own(value) => {
+                flush(out, &mut run);
                 out.extend_from_slice(field.name.as_str().as_bytes());
                 out.extend_from_slice(b": ");
                 if field.name == HeaderName::CONTENT_LENGTH {
@@ -389,6 +410,7 @@ pub(crate) fn write_rest(out: &mut Vec<u8>, headers: &Headers, body: &Bytes) {
         }
         out.extend_from_slice(b"\r\n");
     }
+    flush(out, &mut run);
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(body);
 }
