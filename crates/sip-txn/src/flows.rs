@@ -31,10 +31,12 @@ pub(crate) struct Connection {
     last_used: Instant,
     /// Since when a message has been coming (or none at all), and is not whole yet.
     pub(crate) waiting_since: Option<Instant>,
-    /// Whether somebody will look whether it is slow: once at a time.
-    pub(crate) watched: bool,
-    /// When we asked whether the peer is there.
-    pub(crate) pinged: Option<Instant>,
+    /// When somebody will look whether it is idle: its place in the queue.
+    check_at: Option<Instant>,
+    /// When somebody will look whether it is slow: once at a time.
+    pub(crate) watched_until: Option<Instant>,
+    /// Until when the peer may answer our question whether it is there.
+    pub(crate) pong_until: Option<Instant>,
     /// Client transactions that run over it.
     pub(crate) clients: usize,
 }
@@ -95,18 +97,20 @@ impl<W> Flows<W> {
             peer,
             last_used: now,
             waiting_since: accepted.then_some(now),
-            watched: false,
-            pinged: None,
+            check_at: now.checked_add(self.idle),
+            watched_until: None,
+            pong_until: None,
             clients: 0,
         };
-        if self.open.insert(flow, connection).is_none()
-            && let Some(at) = now.checked_add(self.idle)
-        {
+        self.open.insert(flow, connection);
+        if let Some(at) = now.checked_add(self.idle) {
             self.checks.push_back((at, flow));
             // Connections that come and go quickly must not make the queue grow.
             if self.checks.len() > 1024 + 2 * self.open.len() {
                 let open = &self.open;
-                self.checks.retain(|(_, flow)| open.contains_key(flow));
+                self.checks.retain(|(at, flow)| {
+                    open.get(flow).is_some_and(|connection| connection.check_at == Some(*at))
+                });
             }
         }
     }
@@ -117,6 +121,13 @@ impl<W> Flows<W> {
 
     pub(crate) fn is_open(&self, flow: &Flow) -> bool {
         self.open.contains_key(flow)
+    }
+
+    /// Whether something of this connection ends at this very time.
+    pub(crate) fn waits_until(&self, flow: &Flow, at: Instant) -> bool {
+        self.open.get(flow).is_some_and(|connection| {
+            connection.watched_until == Some(at) || connection.pong_until == Some(at)
+        })
     }
 
     /// An open connection to a peer.
@@ -173,15 +184,18 @@ impl<W> Flows<W> {
     /// The next connection that nobody used for the idle time.
     pub(crate) fn next_idle(&mut self, now: Instant) -> Option<Flow> {
         while self.checks.front().is_some_and(|(at, _)| *at <= now) {
-            let Some((_, flow)) = self.checks.pop_front() else { break };
-            let Some(connection) = self.open.get(&flow) else { continue };
+            let Some((at, flow)) = self.checks.pop_front() else { break };
+            let next = now.checked_add(self.idle);
+            let Some(connection) = self.open.get_mut(&flow) else { continue };
+            if connection.check_at != Some(at) {
+                continue;
+            }
+            connection.check_at = next;
             let unused = now.saturating_duration_since(connection.last_used);
             if unused >= self.idle && connection.clients == 0 {
                 return Some(flow);
             }
-            if let Some(at) = now.checked_add(self.idle) {
-                self.checks.push_back((at, flow));
-            }
+            self.checks.extend(next.map(|at| (at, flow)));
         }
         None
     }

@@ -257,10 +257,11 @@ impl TransactionLayer {
         self.output.push_back(Output::Action(action));
     }
 
-    fn wake(&mut self, now: Instant, wait: Duration, wake: Wake) {
-        if let Some(at) = now.checked_add(wait) {
-            self.wakeups.push(wait, at, wake);
-        }
+    /// Looks at something after a while; says when.
+    fn wake(&mut self, now: Instant, wait: Duration, wake: Wake) -> Option<Instant> {
+        let at = now.checked_add(wait)?;
+        self.wakeups.push(wait, at, wake);
+        Some(at)
     }
 
     fn tap(&self, now: Instant, direction: Direction, flow: &Flow, bytes: &[u8]) {
@@ -356,7 +357,7 @@ impl TransactionLayer {
             Wake::Client(id) => clients.get(id.0).is_some_and(|client| client.ends_at(at)),
             Wake::Stuck(id) => clients.get(id.0).is_some_and(|client| client.is_stuck_until(at)),
             Wake::Server(id) => servers.get(id.0).is_some_and(|server| server.ends_at(at)),
-            Wake::Slow(flow) | Wake::Pong(flow) => flows.is_open(&flow),
+            Wake::Slow(flow) | Wake::Pong(flow) => flows.waits_until(&flow, at),
         });
     }
 }

@@ -675,3 +675,70 @@ fn who_is_not_admitted_makes_no_transaction() {
     assert_eq!(bench.receive(udp(), &incoming("OPTIONS", "1", "")), []);
     assert_eq!((bench.layer.live(), bench.layer.counters().not_admitted), ((0, 0), 1));
 }
+
+#[test]
+fn ten_thousand_idle_connections_cost_one_look_each() {
+    let mut bench = Bench::new(config().limits(sip_txn::Limits::default().idle(Duration::from_secs(100))));
+    for number in 0..10_000_u32 {
+        let ip = std::net::Ipv4Addr::from(0x0a00_0000 + number);
+        let flow = Flow::new(Transport::Tcp, address(OURS), SocketAddr::new(ip.into(), 5060));
+        assert_eq!(bench.input(Input::Accepted { flow }), []);
+        bench.input(Input::Stream { flow, bytes: "\r\n\r\n".into() });
+    }
+    assert_eq!(bench.pass(99.0), []);
+    let closed = bench.pass(1.0);
+    assert_eq!(
+        closed.iter().filter(|output| matches!(output, Output::Action(Action::Close(_)))).count(),
+        10_000
+    );
+    assert_eq!((bench.layer.connections(), bench.layer.poll_timeout()), (0, None));
+}
+
+#[test]
+fn mutilated_messages_do_no_harm() {
+    let mut rng = testkit::Rng::new(11);
+    let mut below = |limit: usize| usize::try_from(rng.below(u64::try_from(limit).unwrap())).unwrap();
+    let limits = sip_txn::Limits::default().servers(50);
+    let mut bench = Bench::new(config().limits(limits));
+    let (_, outputs) = bench.request(Method::INVITE, "sip:bob@192.0.2.9:5070");
+    let invite = sent(&outputs)[0].clone();
+    let originals = [
+        incoming("INVITE", "1", "Route: <sip:a;lr>\r\n"),
+        incoming("ACK", "1", ""),
+        incoming("CANCEL", "1", ""),
+        incoming("OPTIONS", "2", ""),
+        answer(&invite, 180),
+        answer(&invite, 503),
+    ];
+    let pieces: [&[u8]; 8] = [b"\r\n", b",", b";", b"\0", b"\xff", b"Via: ", b"999999999999", b"<"];
+    for _ in 0..20_000 {
+        let mut bytes = originals[below(originals.len())].clone().into_bytes();
+        for _ in 0..below(4) {
+            let at = below(bytes.len());
+            match below(3) {
+                0 => bytes[at] = u8::try_from(below(256)).unwrap(),
+                1 => bytes.truncate(at.max(1)),
+                _ => drop(bytes.splice(at..at, pieces[below(pieces.len())].iter().copied())),
+            }
+        }
+        let is_ack = bytes.starts_with(b"ACK ");
+        let outputs = if below(2) == 0 {
+            bench.input(Input::Datagram { flow: udp(), bytes: bytes.clone().into() })
+        } else {
+            bench.input(Input::Accepted { flow: tcp() });
+            let mut outputs = bench.input(Input::Stream { flow: tcp(), bytes: bytes.clone().into() });
+            outputs.extend(bench.input(Input::Closed { flow: tcp(), why: "done".into() }));
+            outputs
+        };
+        if is_ack {
+            let answers = sent(
+                &outputs.into_iter().filter(|output| matches!(output, Output::Action(_))).collect::<Vec<_>>(),
+            );
+            assert!(answers.iter().all(|text| !text.starts_with("SIP/2.0")), "{bytes:?} gave {answers:?}");
+        }
+        assert!(bench.layer.live().1 <= 50 && bench.layer.live().0 <= 1 + 1);
+        bench.pass(0.01);
+    }
+    let counters = bench.layer.counters();
+    assert!(counters.malformed > 1000 && counters.absorbed > 1000, "{counters:?}");
+}

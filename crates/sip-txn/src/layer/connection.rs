@@ -21,9 +21,11 @@ impl TransactionLayer {
         let now = self.clamp(now);
         if flow.transport != Transport::Udp {
             let Some(connection) = self.flows.get(&flow) else { return false };
-            if connection.pinged.is_none() {
-                connection.pinged = Some(now);
-                self.wake(now, PONG, Wake::Pong(flow));
+            if connection.pong_until.is_none() {
+                let until = self.wake(now, PONG, Wake::Pong(flow));
+                if let Some(connection) = self.flows.get(&flow) {
+                    connection.pong_until = until;
+                }
             }
         }
         self.act(Action::Transmit(Transmit { flow, bytes: Bytes::from_static(b"\r\n\r\n") }));
@@ -92,7 +94,7 @@ impl TransactionLayer {
                     self.act(Action::Transmit(Transmit { flow, bytes: Bytes::from_static(b"\r\n") }));
                 }
                 Some(Ok(Frame::Pong)) => {
-                    if connection.pinged.take().is_some() {
+                    if connection.pong_until.take().is_some() {
                         self.tell(Event::Pong { flow });
                     }
                 }
@@ -124,17 +126,22 @@ impl TransactionLayer {
 
     /// Looks at a connection later. However often messages begin and end, one look at a time is enough.
     fn watch(&mut self, now: Instant, flow: Flow) {
-        if let Some(connection) = self.flows.get(&flow)
-            && !std::mem::replace(&mut connection.watched, true)
-        {
-            self.wake(now, self.config.limits.slow, Wake::Slow(flow));
+        if self.flows.get(&flow).is_some_and(|connection| connection.watched_until.is_none()) {
+            let until = self.wake(now, self.config.limits.slow, Wake::Slow(flow));
+            if let Some(connection) = self.flows.get(&flow) {
+                connection.watched_until = until;
+            }
         }
     }
 
     pub(super) fn check_slow(&mut self, now: Instant, flow: Flow) {
         let slow = self.config.limits.slow;
         let Some(connection) = self.flows.get(&flow) else { return };
-        connection.watched = false;
+        // One that was closed meanwhile and opened anew has a time of its own.
+        if connection.watched_until.is_some_and(|until| until > now) {
+            return;
+        }
+        connection.watched_until = None;
         match connection.waiting_since {
             Some(since) if now.saturating_duration_since(since) >= slow => {
                 self.counters.closed_idle += 1;
@@ -146,8 +153,8 @@ impl TransactionLayer {
     }
 
     pub(super) fn check_pong(&mut self, now: Instant, flow: Flow) {
-        let pinged = self.flows.get(&flow).and_then(|connection| connection.pinged);
-        if pinged.is_some_and(|pinged| now.saturating_duration_since(pinged) >= PONG) {
+        let until = self.flows.get(&flow).and_then(|connection| connection.pong_until);
+        if until.is_some_and(|until| until <= now) {
             self.close(now, flow, &Text::from_static("the peer does not answer keep-alives"));
         }
     }
