@@ -23,6 +23,7 @@
 //! [RFC 5057 §4.1]: https://www.rfc-editor.org/rfc/rfc5057#section-4.1
 
 mod change;
+mod ending;
 mod multipart;
 pub(crate) mod offer_answer;
 #[cfg(test)]
@@ -45,9 +46,10 @@ use crate::auth::{Attempt, Authenticator};
 use crate::context::{Context, Owner};
 use crate::dialog::{Dialog, DialogKey};
 use crate::error::CommandError;
-use crate::event::{DialogId, Event, RequestId, Side};
+use crate::event::{DialogId, Event, RequestId};
 use crate::media_plan::MediaPlan;
 use change::Change;
+use ending::{Bye, Farewell};
 use uac::Calling;
 use uas::{Alerting, AwaitAck};
 
@@ -138,15 +140,6 @@ struct Acked {
     branch: Text,
 }
 
-#[derive(Debug)]
-struct Bye {
-    client: ClientId,
-    dialog: Dialog,
-    attempt: Attempt,
-    /// It ends the call, and not just a fork that nobody wanted.
-    main: bool,
-}
-
 /// A request in a call other than INVITE and BYE.
 #[derive(Debug)]
 struct InDialog {
@@ -154,19 +147,6 @@ struct InDialog {
     client: ClientId,
     content: (Text, Bytes),
     attempt: Attempt,
-}
-
-#[derive(Debug)]
-struct Farewell {
-    by: Side,
-    status: Option<StatusCode>,
-    reason: Text,
-}
-
-impl Farewell {
-    fn local() -> Self {
-        Self { by: Side::Local, status: None, reason: "hung up".into() }
-    }
 }
 
 impl InviteUsage {
@@ -388,64 +368,6 @@ impl InviteUsage {
         self.acks.push(Acked { client, remote_tag: dialog.remote_tag().into(), ack, branch });
     }
 
-    /// Ends the standing dialog with a BYE.
-    fn leave(&mut self, context: &mut Context, now: Instant) {
-        let state = std::mem::replace(&mut self.state, State::Over(None));
-        match state {
-            State::Established(established) => {
-                self.fail_requests(context, established.requests);
-                self.bye(context, now, established.dialog, true);
-            }
-            State::Calling(_) | State::Alerting(_) | State::Over(_) => self.state = state,
-        }
-    }
-
-    /// Ends the standing dialog because something broke: the application hears of it at once.
-    fn break_off(
-        &mut self,
-        context: &mut Context,
-        now: Instant,
-        status: Option<StatusCode>,
-        reason: impl Into<Text>,
-    ) {
-        self.end(context, Farewell { by: Side::Error, status, reason: reason.into() }, None);
-        self.leave(context, now);
-    }
-
-    fn bye(&mut self, context: &mut Context, now: Instant, mut dialog: Dialog, main: bool) {
-        let request = bye_request(&mut dialog, &mut self.auth, context);
-        match context.send(now, request, Owner::Call(self.id)) {
-            Ok(client) => self.byes.push(Bye { client, dialog, attempt: Attempt::default(), main }),
-            Err(_) if main => self.say_farewell(context),
-            Err(_) => {}
-        }
-    }
-
-    /// The BYE got its final response, or will get none: either way the dialog is gone ([RFC 3261 §15.1.1]).
-    fn bye_answered(
-        &mut self,
-        context: &mut Context,
-        now: Instant,
-        client: ClientId,
-        response: Option<&Response>,
-    ) {
-        let Some(at) = self.byes.iter().position(|bye| bye.client == client) else { return };
-        let mut bye = self.byes.remove(at);
-        if let Some(response) = response
-            && is_challenge(response)
-            && self.auth.challenged(response, &mut bye.attempt).is_ok()
-        {
-            let request = bye_request(&mut bye.dialog, &mut self.auth, context);
-            if let Ok(client) = context.send(now, request, Owner::Call(self.id)) {
-                self.byes.push(Bye { client, ..bye });
-                return;
-            }
-        }
-        if bye.main {
-            self.say_farewell(context);
-        }
-    }
-
     fn request_answered(
         &mut self,
         context: &mut Context,
@@ -541,29 +463,6 @@ impl InviteUsage {
         self.receive(key, number) == Some(false)
     }
 
-    /// The peer said BYE.
-    fn hung_up(&mut self, context: &mut Context, now: Instant, key: &DialogKey) {
-        let farewell = Farewell { by: Side::Remote, status: None, reason: "the peer hung up".into() };
-        match std::mem::replace(&mut self.state, State::Over(None)) {
-            State::Calling(mut calling) => {
-                // A callee may not do this before it has answered; the fork is dead, the INVITE is not.
-                calling.early.retain(|early| early.dialog.remote_tag() != &*key.remote_tag);
-                self.state = State::Calling(calling);
-            }
-            State::Alerting(alerting) => {
-                alerting.respond(context, now, StatusCode::REQUEST_TERMINATED);
-                self.end(context, farewell, None);
-            }
-            State::Established(established) => {
-                let Established { dialog, requests, .. } = *established;
-                self.state = State::Over(Some(Box::new(dialog)));
-                self.fail_requests(context, requests);
-                self.end(context, farewell, None);
-            }
-            State::Over(dialog) => self.state = State::Over(dialog),
-        }
-    }
-
     /// A bare answer in the dialog.
     fn answer(
         &self,
@@ -576,20 +475,6 @@ impl InviteUsage {
         let mut response = Response::answer(request, status).build();
         context.sign_response(&mut response, status == StatusCode::METHOD_NOT_ALLOWED);
         context.respond(now, server, response);
-    }
-
-    /// Says once that the call is over.
-    fn end(&mut self, context: &mut Context, farewell: Farewell, response: Option<Response>) {
-        if !std::mem::replace(&mut self.ended, true) {
-            let Farewell { by, status, reason } = farewell;
-            tracing::debug!(call = self.id.0, ?by, %reason, "a call has ended");
-            context.tell(Event::Ended { dialog: self.id, by, status, reason, response });
-        }
-    }
-
-    fn say_farewell(&mut self, context: &mut Context) {
-        let farewell = self.farewell.take().unwrap_or_else(Farewell::local);
-        self.end(context, farewell, None);
     }
 
     /// Makes a dialog's requests find this usage.
@@ -625,13 +510,6 @@ impl InviteUsage {
             State::Over(_) => None,
         }
     }
-}
-
-fn bye_request(dialog: &mut Dialog, auth: &mut Authenticator, context: &mut Context) -> Request {
-    let mut request = dialog.request(Method::BYE);
-    context.sign(&mut request);
-    auth.authorize(&mut context.ids, &mut request);
-    request
 }
 
 fn info_request(
