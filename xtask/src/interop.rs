@@ -54,10 +54,7 @@ pub(crate) fn gate(shell: &Shell) -> Result<Outcome> {
 
 /// Plays the scenarios whose names start with one of `names`, all without any; gives passed, failed, skipped.
 fn play(shell: &Shell, names: &[String]) -> Result<(usize, usize, usize)> {
-    cmd!(shell, "cargo build --quiet --release -p voip-cli").run()?;
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| shell.current_dir().join("target"), PathBuf::from);
-    let command = target.join("release/voip");
+    let command = command(shell)?;
     let templates = shell.current_dir().join("crates/voip/tests/interop");
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     let chosen = |name: &str| names.is_empty() || names.iter().any(|start| name.starts_with(start.as_str()));
@@ -82,6 +79,17 @@ fn play(shell: &Shell, names: &[String]) -> Result<(usize, usize, usize)> {
         println!("{mark} {} ({:.1} s) {text}", scenario.name, begun.elapsed().as_secs_f64());
     }
     Ok((passed, failed, skipped))
+}
+
+/// The release build of our command, or the one that `VOIP` names.
+fn command(shell: &Shell) -> Result<PathBuf> {
+    if let Some(command) = std::env::var_os("VOIP") {
+        return Ok(command.into());
+    }
+    cmd!(shell, "cargo build --quiet --release -p voip-cli").run()?;
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| shell.current_dir().join("target"), PathBuf::from);
+    Ok(target.join("release/voip"))
 }
 
 /// Debian and Ubuntu; safe to run again.

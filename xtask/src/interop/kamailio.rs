@@ -60,7 +60,8 @@ impl Kamailio {
             "--proxy".into(),
             format!("{};lr", self.uri(transport)),
             "--listen".into(),
-            format!("{transport}:127.0.0.1:0"),
+            // Over TLS a phone has no certificate to listen with; it is called over the connection that it opened.
+            format!("{}:127.0.0.1:0", if transport == "tls" { "udp" } else { transport }),
         ];
         if transport == "tls" {
             args.extend(["--tls-ca".to_owned(), self.authority.display().to_string()]);
