@@ -216,7 +216,13 @@ impl Registrar {
             sip_txn::Event::ClientEnded { client, ending } => {
                 self.forwarding.handle_end(now, client, &ending, &mut self.layer);
             }
-            _ => {}
+            // A stray response is not forwarded (RFC 6026 §7.2); what a lost connection means, its transactions say.
+            sip_txn::Event::StrayResponse { .. }
+            | sip_txn::Event::ServerEnded { .. }
+            | sip_txn::Event::ResponseLost { .. }
+            | sip_txn::Event::Pong { .. }
+            | sip_txn::Event::FlowClosed { .. }
+            | _ => {}
         }
     }
 
@@ -225,7 +231,7 @@ impl Registrar {
             Ok(()) => {}
             Err(mut response) => {
                 response.headers_mut().replace(&sip_msg::Server(self.config.server.clone()));
-                self.respond(now, server, response);
+                self.respond(now, server, *response);
             }
         }
     }
@@ -237,7 +243,7 @@ impl Registrar {
         server: ServerId,
         flow: Flow,
         request: &Request,
-    ) -> Result<(), Response> {
+    ) -> Result<(), Box<Response>> {
         let uri = request.uri().map_err(|error| self.answer(request, error.status()))?;
         let for_us =
             self.is_ours(&uri) && uri.user().is_none() && !request.headers().contains(HeaderName::ROUTE);
@@ -264,7 +270,9 @@ impl Registrar {
         let Some(host) = uri.host() else { return false };
         match host {
             Host::Name(name) => name.eq_ignore_ascii_case(&self.config.domain),
-            Host::V4(_) | Host::V6(_) => host.to_string() == *self.config.domain || self.is_our_address(host, uri.port()),
+            Host::V4(_) | Host::V6(_) => {
+                host.to_string() == *self.config.domain || self.is_our_address(host, uri.port())
+            }
         }
     }
 
@@ -279,8 +287,8 @@ impl Registrar {
         })
     }
 
-    fn answer(&mut self, request: &Request, status: StatusCode) -> Response {
-        Response::answer(request, status).to_tag(&self.ids.tag()).build()
+    fn answer(&mut self, request: &Request, status: StatusCode) -> Box<Response> {
+        Box::new(Response::answer(request, status).to_tag(&self.ids.tag()).build())
     }
 
     fn respond(&mut self, now: Instant, server: ServerId, response: Response) {
@@ -292,7 +300,12 @@ impl Registrar {
     /// Answers a REGISTER ([RFC 3261 §10.3]).
     ///
     /// [RFC 3261 §10.3]: https://www.rfc-editor.org/rfc/rfc3261#section-10.3
-    fn register(&mut self, now: Instant, flow: Flow, request: &Request) -> Result<Response, Response> {
+    fn register(
+        &mut self,
+        now: Instant,
+        flow: Flow,
+        request: &Request,
+    ) -> Result<Box<Response>, Box<Response>> {
         let to: To = self.header(request)?;
         let user: Text = to.uri().user().map(Text::from).unwrap_or_default();
         if !self.is_ours(to.uri()) {
@@ -327,7 +340,7 @@ impl Registrar {
         flow: Flow,
         request: &Request,
         user: &Text,
-    ) -> Result<Vec<(Binding, Duration)>, Response> {
+    ) -> Result<Vec<(Binding, Duration)>, Box<Response>> {
         let CallId(call_id) = self.header(request)?;
         let cseq: CSeq = self.header(request)?;
         let bad = |this: &mut Self| this.answer(request, StatusCode::BAD_REQUEST);
@@ -378,7 +391,7 @@ impl Registrar {
         flow: Flow,
         request: &Request,
         side: Side,
-    ) -> Result<Text, Response> {
+    ) -> Result<Text, Box<Response>> {
         let verifier = match side {
             Side::Registration => &mut self.registration,
             Side::Call => &mut self.calls,
@@ -407,7 +420,7 @@ impl Registrar {
         Err(response)
     }
 
-    fn header<H: sip_msg::TypedHeader>(&mut self, request: &Request) -> Result<H, Response> {
+    fn header<H: sip_msg::TypedHeader>(&mut self, request: &Request) -> Result<H, Box<Response>> {
         request.headers().require().map_err(|error| self.answer(request, error.status()))
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
-use voip::{Account, Call as VoipCall, CallError, Endpoint, MediaHandle, OutgoingCall, Progress};
+use voip::{Account, Call as VoipCall, Endpoint, MediaHandle, OutgoingCall, Progress};
 
 use crate::common::{Common, seconds};
 use crate::interrupt::interrupted;
@@ -61,6 +61,7 @@ impl Call {
     pub(crate) async fn run(self, common: &Common, reporter: &Reporter) -> Outcome {
         self.check()?;
         let account = common.account()?;
+        voip::resolve(&self.target, account.as_ref()).map_err(|error| Failure::usage(error.to_string()))?;
         let samples = match &self.play {
             Some(file) => Some(crate::common::load_wav(file)?),
             None => None,
@@ -100,7 +101,9 @@ impl Call {
                     return Err(Failure::not_available_yet(&format!("--dtmf {way}:")));
                 }
                 Some(_) => {
-                    return Err(Failure::usage(format!("--dtmf {text}: expected [rtp:|info:|inband:]DIGITS")));
+                    return Err(Failure::usage(format!(
+                        "--dtmf {text}: expected [rtp:|info:|inband:]DIGITS"
+                    )));
                 }
             };
             if let Some(wrong) =
@@ -129,10 +132,7 @@ impl Call {
         if let Some(timeout) = self.ring_timeout {
             dial = dial.ring_timeout(timeout);
         }
-        let outgoing = dial.start().await.map_err(|error| match error {
-            CallError::Target(_) => Failure::usage(error.to_string()),
-            error => Failure::failed(error.to_string()),
-        })?;
+        let outgoing = dial.start().await.map_err(|error| Failure::failed(error.to_string()))?;
         let report = CallReport::new(reporter, 1, outgoing.call_id());
         report.event("dialing", json!({ "to": self.target }));
         let Some(call) = self.wait_for_answer(outgoing, &report).await? else { return Ok(()) };

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::json;
-use voip::{HeaderName, RequestError, Response};
+use voip::{HeaderName, Response};
 
 use crate::common::{Common, seconds};
 use crate::interrupt::interrupted;
@@ -27,6 +27,7 @@ pub(crate) struct Options {
 impl Options {
     pub(crate) async fn run(self, common: &Common, reporter: &Reporter) -> Outcome {
         let account = common.account()?;
+        voip::resolve(&self.target, account.as_ref()).map_err(|error| Failure::usage(error.to_string()))?;
         let (endpoint, _incoming) = common.endpoint().await?;
         let mut answered = 0;
         for number in 0..self.count {
@@ -43,7 +44,6 @@ impl Options {
                     answered += 1;
                     report(&response, started.elapsed(), reporter);
                 }
-                Err(error @ RequestError::Target(_)) => return Err(Failure::usage(error.to_string())),
                 Err(error) => reporter.event("error", json!({ "message": error.to_string() })),
             }
         }

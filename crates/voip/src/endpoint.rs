@@ -283,8 +283,12 @@ fn local_address(config: &Config, peer: Option<SocketAddr>) -> IpAddr {
     bound.or_else(|| address_towards(peer?).ok()).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
 }
 
-/// The URI to call: a full one, a number, or a user at the account's domain.
-pub(crate) fn resolve(target: &str, account: Option<&Account>) -> Result<Uri, TargetError> {
+/// The URI that a target stands for: `sip:` and `sips:` as they are; `tel:`, and a bare user or number, at the domain of
+/// the account.
+///
+/// # Errors
+/// [`TargetError`] when it is no URI, and no account is given to make one of it.
+pub fn resolve(target: &str, account: Option<&Account>) -> Result<Uri, TargetError> {
     let error = |reason| TargetError { target: target.into(), reason };
     let uri = match account {
         Some(account) if !target.contains(':') && !target.contains('@') => {

@@ -15,7 +15,7 @@ mod tls;
 pub use account::Account;
 pub use call::{Call, CallEvent, Dial, Ended, IncomingCall, OutgoingCall, Progress};
 pub use config::{Config, Listen, ListenError};
-pub use endpoint::{Endpoint, Incoming};
+pub use endpoint::{Endpoint, Incoming, resolve};
 pub use error::{BindError, CallError, Error, RegisterError, RequestError, TargetError};
 pub use registrar::Registrar;
 pub use registration::{Registration, RegistrationState};

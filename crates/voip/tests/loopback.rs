@@ -1,17 +1,19 @@
 //! The facade on real sockets: wiring, and that every wait can be given up.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests are tests")]
 
 use std::time::Duration;
 
 use tokio::time::timeout;
 use voip::{
-    Account, BindError, CallError, CallEvent, Config, Direction, Endpoint, Incoming, Listen, RegisterError, Registrar, Side,
-    StatusCode, Tls, Transport, Uri, measure,
+    Account, BindError, CallError, CallEvent, Config, Direction, Endpoint, Incoming, Listen, RegisterError,
+    Registrar, Side, StatusCode, Tls, Transport, Uri, measure,
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
 async fn endpoint() -> (Endpoint, Incoming, String) {
-    let listen = [Transport::Udp, Transport::Tcp].map(|transport| Listen::new(transport, ([127, 0, 0, 1], 0).into()));
+    let listen =
+        [Transport::Udp, Transport::Tcp].map(|transport| Listen::new(transport, ([127, 0, 0, 1], 0).into()));
     let (endpoint, incoming) = Endpoint::bind(Config::default().listen(listen)).await.unwrap();
     let port = endpoint.local_addresses()[0].address.port();
     (endpoint, incoming, format!("sip:x@127.0.0.1:{port}"))
@@ -38,7 +40,8 @@ async fn a_call_carries_audio_and_digits_both_ways_and_ends_on_both_sides() {
         }
         heard
     };
-    let (played, heard) = timeout(PATIENCE, async { tokio::join!(at_alice.play_samples(&*said), hearing) }).await.unwrap();
+    let (played, heard) =
+        timeout(PATIENCE, async { tokio::join!(at_alice.play_samples(&*said), hearing) }).await.unwrap();
     played.unwrap();
     assert!(measure::compare(&said, &heard).similarity > 0.9);
 
@@ -93,7 +96,10 @@ async fn dropping_a_call_hangs_up_and_dropping_an_incoming_call_refuses_it() {
 
     let dialing = async { alice.dial(&address).await };
     let (refused, ()) = tokio::join!(dialing, async { drop(calls.next().await) });
-    assert!(matches!(refused, Err(CallError::Rejected { status: StatusCode::TEMPORARILY_UNAVAILABLE, .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(CallError::Rejected { status: StatusCode::TEMPORARILY_UNAVAILABLE, .. })),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
@@ -113,7 +119,8 @@ async fn a_redirection_tells_where_else_to_try() {
 
 async fn registrar() -> (Registrar, Uri) {
     let config = Config::default().listen([Listen::new(Transport::Udp, ([127, 0, 0, 1], 0).into())]);
-    let registrar = Registrar::bind(&config, "example.test", [("alice".into(), "secret".into())]).await.unwrap();
+    let registrar =
+        Registrar::bind(&config, "example.test", [("alice".into(), "secret".into())]).await.unwrap();
     let port = registrar.local_addresses()[0].address.port();
     (registrar, Uri::parse(format!("sip:127.0.0.1:{port}")).unwrap())
 }

@@ -7,8 +7,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
 use sip_msg::{
-    CSeq, Class, HeaderName, MaxForwards, Method, NameAddr, ProxyAuthorization, RecordRoute,
-    Request, Response, Route, StatusCode, Text, To, Uri, Via,
+    CSeq, Class, HeaderName, MaxForwards, Method, NameAddr, ProxyAuthorization, RecordRoute, Request,
+    Response, Route, StatusCode, Text, To, Uri, Via,
 };
 use sip_txn::{ClientId, Ending, Flow, SendOptions, ServerId, TransactionLayer, Transport};
 
@@ -62,7 +62,7 @@ impl Registrar {
         flow: Flow,
         request: &Request,
         uri: &Uri,
-    ) -> Result<(), Response> {
+    ) -> Result<(), Box<Response>> {
         if self.forwarding.contexts.len() >= self.config.forwarded {
             return Err(self.answer(request, StatusCode::SERVICE_UNAVAILABLE));
         }
@@ -197,11 +197,11 @@ impl Registrar {
 
     fn own_route(&self, transport: Transport) -> RecordRoute {
         let uri = Uri::sip(self.layer.contact_address(transport, None)).with_param("lr", None);
-        let uri = match transport {
-            Transport::Udp => uri,
-            transport => uri.with_param("transport", Some(&transport.name().to_ascii_lowercase())),
-        };
-        RecordRoute::new(NameAddr::new(uri))
+        if transport == Transport::Udp {
+            return RecordRoute::new(NameAddr::new(uri));
+        }
+        let name = transport.name().to_ascii_lowercase();
+        RecordRoute::new(NameAddr::new(uri.with_param("transport", Some(&name))))
     }
 
     /// Whether we have forwarded this very request before ([RFC 5393 §4.2]).
@@ -280,7 +280,7 @@ impl Forwarding {
                 // A late 408 to anything but an INVITE helps nobody (RFC 4320 §4.2).
                 Ending::TimedOut if *context.request.method() != Method::INVITE => None,
                 Ending::TimedOut => Some(StatusCode::REQUEST_TIMEOUT),
-                _ => Some(StatusCode::SERVER_INTERNAL_ERROR),
+                Ending::Normal | Ending::TransportFailed(_) | _ => Some(StatusCode::SERVER_INTERNAL_ERROR),
             };
             if let Some(status) = status {
                 let response = Response::answer(&context.request, status).to_tag("proxy").build();
