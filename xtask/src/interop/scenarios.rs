@@ -269,6 +269,10 @@ fn verify(lab: &mut Lab, voip: &Voip, baresip: &Baresip, codec: &str, srtp: bool
     heard("our recording", Sound::load(&lab.path("rx.wav")), THEIR_TONE, OUR_TONE)?;
     heard("baresip's recording", Sound::load(&baresip.heard()?), OUR_TONE, THEIR_TONE)?;
     let answered = voip.event(lab, "answered")?;
+    let ended = voip.event(lab, "ended")?;
+    if ended.at("by").text() == "error" {
+        return Err(format!("our call ended by an error: {}", ended.at("reason").text()).into());
+    }
     let (agreed, key) = (answered.at("codec").text().to_lowercase(), answered.at("srtp").text());
     if agreed.contains(codec) && (key != "off") == srtp {
         Ok(())
@@ -347,6 +351,17 @@ fn kamailio_call(lab: &mut Lab, caller: &str, called: &str) -> Result<String> {
     bob.finish(lab, CALL_LIMIT)?;
     Sound::load(&lab.path("alice.wav"))?.hears(1100, 700).map_err(|why| format!("alice: {why}"))?;
     Sound::load(&lab.path("bob.wav"))?.hears(700, 1100).map_err(|why| format!("bob: {why}"))?;
+    for (who, voip, by) in [("alice", &alice, "local"), ("bob", &bob, "remote")] {
+        let ended = voip.event(lab, "ended")?;
+        if ended.at("by").text() != by {
+            return Err(format!(
+                "{who}'s call was ended by {:?}: {}",
+                ended.at("by").text(),
+                ended.at("reason").text()
+            )
+            .into());
+        }
+    }
     let digits = bob.digits()?;
     let (acks, byes) = (kamailio.count("in-dialog ACK"), kamailio.count("in-dialog BYE"));
     if digits != "42" || acks == 0 || byes == 0 || kamailio.count("unrouted") > 0 {
