@@ -58,6 +58,8 @@ impl Sipp {
             "-fd",
             "1",
         ]);
+        // A caller that has hung up may close its connection, though SIPp still waits for stray repetitions then.
+        command.args(["-reconnect_close", "false"]);
         command.args(["-timeout", "150", "-timeout_error", "-s", "service"]);
         if load.calls < 100 || std::env::var_os("KEEP").is_some() {
             command.args(["-trace_msg", "-message_file", MESSAGES]);
