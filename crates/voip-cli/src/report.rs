@@ -127,6 +127,6 @@ mod tests {
     fn a_readable_event_is_one_plain_line() {
         let fields = json!({ "status": 180, "reason": "Ringing", "none": null });
         let line = readable_line("ringing", "2026-01-02T03:04:05.678Z", Some(&call()), &fields, false);
-        assert_eq!(line, "03:04:05.678 call 2 ringing reason=Ringing status=180");
+        assert_eq!(line, "03:04:05.678 call 2 ringing status=180 reason=Ringing");
     }
 }

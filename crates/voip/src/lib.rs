@@ -1,3 +1,5 @@
+//! The facade: calls, registrations and their media in a few lines.
+//!
 #![doc = include_str!("../README.md")]
 
 mod account;
