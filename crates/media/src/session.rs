@@ -76,7 +76,7 @@ impl Session {
         let reports = Reports::new(now, config.wall_clock, &mut random);
         Self {
             agreement: None,
-            protection: Protection::Clear,
+            protection: Protection::default(),
             rtp_latch: Latch::new(config.latching),
             rtcp_latch: Latch::new(config.latching),
             pacer: Pacer::new(FRAME_DURATION),
@@ -197,16 +197,18 @@ impl Session {
         self.impairing = Impairing::new(impairment);
     }
 
-    /// Says goodbye by RTCP and stops.
+    /// Says goodbye by RTCP, gives the last numbers as an [`Event::Statistics`], and stops.
     pub fn close(&mut self, now: Instant) {
         if let Some((component, destination)) = self.rtcp_destination() {
             let mut buffer = self.outbox.buffer();
             self.reports.write(now, &self.outgoing, &mut self.incoming, true, &mut buffer);
             self.transmit_rtcp(component, destination, buffer);
         }
+        if self.agreement.take().is_some() {
+            self.outbox.event(Event::Statistics(self.statistics()));
+        }
         self.pacer.stop();
         self.reports.stop();
-        self.agreement = None;
     }
 
     /// The numbers so far.

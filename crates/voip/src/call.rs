@@ -97,6 +97,13 @@ pub(crate) struct CallMedia {
     pub(crate) agreement: watch::Receiver<Option<Agreement>>,
 }
 
+impl Drop for CallMedia {
+    /// The agent keeps a handle too until the peer has answered the BYE; nobody is to be heard that long.
+    fn drop(&mut self) {
+        self.handle.close();
+    }
+}
+
 /// The signalling side of a call at any stage.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -209,10 +216,9 @@ impl Call {
             let event = tokio::select! {
                 biased;
                 Some(event) = self.media.events.next() => media_event(event),
-                event = self.link.events.recv() => match event {
-                    Some(event) => dialog_event(event),
-                    None => return self.end().await,
-                },
+                Some(event) = self.link.events.recv() => dialog_event(event),
+                // Both have said all they had to say.
+                else => return self.end().await,
             };
             if event.is_some() {
                 return event;
@@ -351,7 +357,9 @@ impl Call {
     /// # Errors
     /// [`CallError::ShutDown`] when the endpoint is gone.
     pub async fn hang_up(self) -> Result<Ended, CallError> {
-        self.link.hang_up().await
+        let Self { link, media, .. } = self;
+        drop(media);
+        link.hang_up().await
     }
 }
 

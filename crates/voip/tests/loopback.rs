@@ -53,6 +53,14 @@ async fn a_call_carries_audio_and_digits_both_ways_and_ends_on_both_sides() {
     assert_eq!(ended.by, Side::Local);
     assert_eq!(timeout(PATIENCE, at_bob.ended()).await.unwrap().unwrap().by, Side::Remote);
     assert!(matches!(at_bob.send_digits("1").await, Err(CallError::Ended(_))));
+    let mut last = Vec::new();
+    while let Some(event) = timeout(PATIENCE, at_bob.next_event()).await.unwrap() {
+        last.push(event);
+    }
+    assert!(
+        matches!(&*last, [.., CallEvent::Statistics(numbers), CallEvent::Ended(_)] if numbers.packets_received > 0),
+        "{last:?}"
+    );
 }
 
 #[tokio::test]
