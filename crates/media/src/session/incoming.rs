@@ -203,7 +203,8 @@ impl Incoming {
     }
 
     /// Whether a packet belongs to the stream we listen to. The first one does; another SSRC takes over with its second
-    /// packet in order, so that a single stray cannot throw away what waits to be played.
+    /// packet in order when nothing of the old one lies between them: a stray cannot throw away what waits to be played,
+    /// and of two streams at a time the first is heard instead of neither.
     fn follow<T: AsRef<[u8]>>(&mut self, now: Instant, packet: &Packet<T>) -> bool {
         let (ssrc, sequence_number) = (packet.ssrc(), packet.sequence_number());
         if self.stream.as_ref().is_some_and(|source| source.ssrc() != ssrc) {
@@ -218,6 +219,7 @@ impl Incoming {
             self.digits.reset();
             self.stream = None;
         }
+        self.candidate = None;
         let source = self.stream.get_or_insert_with(|| Source::new(now, ssrc, ClockRate::HZ_8000));
         let before = source.statistics();
         match source.handle_packet(now, sequence_number, packet.timestamp()) {
@@ -235,7 +237,6 @@ impl Incoming {
     fn leave(&mut self) {
         let statistics = self.stream.as_ref().map(Source::statistics).unwrap_or_default();
         self.lost_before += lost(&statistics);
-        self.candidate = None;
         self.jitter.reset();
     }
 }
@@ -297,6 +298,17 @@ mod tests {
         assert_eq!(ear.take(3, 900, 160), Taken::Stray);
         assert_eq!(ear.take(3, 901, 160), Taken::Played);
         assert_eq!(ear.take(1, 20, 160), Taken::Stray);
+    }
+
+    #[test]
+    fn of_two_streams_at_a_time_the_first_is_heard() {
+        let mut ear = Ear::new();
+        for number in 0..20 {
+            assert_eq!(ear.take(1, number, 160), Taken::Played);
+            assert_eq!(ear.take(2, 5_000 + number, 160), Taken::Stray);
+            let heard = ear.hears();
+            assert!(heard || number < 4, "frame {number}");
+        }
     }
 
     #[test]
