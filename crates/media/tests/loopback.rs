@@ -110,6 +110,27 @@ async fn what_a_writer_clears_is_not_heard() {
     assert!(loud < 15, "{loud} of 40 frames were loud, of which at most a few had gone out");
 }
 
+// rfc: 3551 §4.1 — the first packet carries the marker, and is not lost in a socket that is not ready
+#[tokio::test]
+async fn the_first_packet_is_sent() {
+    let peer = std::net::UdpSocket::bind((HOST, 0)).unwrap();
+    peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    for seed in 0..10 {
+        let socket = MediaSocket::bind(HOST, PortChoice::System).await.unwrap();
+        let (handle, _) = start(socket, session(Config::default(), [seed; 32]));
+        handle.apply(Agreement::new(peer.local_addr().unwrap(), CodecId::Pcmu));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        handle.close();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let mut first = [0; 500];
+        peer.recv_from(&mut first).unwrap();
+        assert_eq!(first[1], 0x80, "seed {seed}");
+        peer.set_nonblocking(true).unwrap();
+        while peer.recv_from(&mut first).is_ok() {}
+        peer.set_nonblocking(false).unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_playback_is_stopped_by_dropping_it_by_another_and_by_the_end() {
     let (alice, mut bob) = call().await;

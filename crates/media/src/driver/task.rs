@@ -61,6 +61,8 @@ impl Task {
         let mut buffer = vec![0; 2_048];
         let sleep = time::sleep_until(time::Instant::now());
         tokio::pin!(sleep);
+        // Until the system has said that it is writable a socket takes nothing: the first packet would be lost.
+        let _ = tokio::join!(self.socket.rtp.writable(), self.socket.rtcp.writable());
         loop {
             self.perform();
             if self.closed {

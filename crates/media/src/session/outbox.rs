@@ -9,6 +9,9 @@ use crate::{FRAME_SAMPLES, Frame};
 /// Outputs that nobody polls are not kept beyond this many; a driver polls after every call.
 const LIMIT: usize = 1_024;
 
+/// Octets that a buffer has room for from the start: 60 ms of G.711, or a report, with header and SRTP tag.
+const PACKET_ROOM: usize = 576;
+
 /// A queue of outputs that does not allocate once it has grown.
 #[derive(Debug)]
 pub(super) struct Outbox {
@@ -40,7 +43,7 @@ impl Outbox {
 
     /// An empty buffer to write a packet into.
     pub(super) fn buffer(&mut self) -> Vec<u8> {
-        self.spare.pop().unwrap_or_default()
+        self.spare.pop().unwrap_or_else(|| Vec::with_capacity(PACKET_ROOM))
     }
 
     /// Takes a buffer back that was not sent.
