@@ -90,7 +90,7 @@ fn semver(shell: &Shell) -> Result<Outcome> {
 
 /// The README's first command, which verifies itself.
 fn demo(shell: &Shell) -> Result<Outcome> {
-    cmd!(shell, "cargo build --quiet --release -p voip-cli").run()?;
-    cmd!(shell, "timeout 60 cargo run --quiet --release -p voip-cli -- demo").run()?;
+    let voip = interop::command(shell)?;
+    cmd!(shell, "timeout 60 {voip} demo").run()?;
     Ok("voip demo verified a call of its own".into())
 }

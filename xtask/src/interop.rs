@@ -82,7 +82,7 @@ fn play(shell: &Shell, names: &[String]) -> Result<(usize, usize, usize)> {
 }
 
 /// The release build of our command, or the one that `VOIP` names.
-fn command(shell: &Shell) -> Result<PathBuf> {
+pub(crate) fn command(shell: &Shell) -> Result<PathBuf> {
     if let Some(command) = std::env::var_os("VOIP") {
         return Ok(command.into());
     }
