@@ -125,6 +125,14 @@ pub enum PlanError {
     /// There is an agreement, and no audio in it.
     #[error("no audio was agreed")]
     NoAudio,
+    /// The peer wants its audio at a host name, or at an address of the other family: nothing would get there.
+    #[error("audio to {remote} cannot be sent: it is no {family} address")]
+    Unreachable {
+        /// Where the peer wants it.
+        remote: String,
+        /// The family that our own address is of.
+        family: &'static str,
+    },
     /// The peer's SRTP key cannot be used.
     #[error("the SRTP key cannot be used")]
     Key,
@@ -203,7 +211,7 @@ impl Plan {
     pub fn answer(&mut self, offer: &SessionDescription) -> Result<SessionDescription, PlanError> {
         let mut negotiation = self.negotiation.clone();
         let answer = negotiation.answer(offer, &self.capabilities())?;
-        self.agreement = Some(agreed(&answer.agreement)?);
+        self.agreement = Some(agreed(&answer.agreement, self.address)?);
         self.negotiation = negotiation;
         Ok(answer.description)
     }
@@ -217,7 +225,7 @@ impl Plan {
     pub fn accept(&mut self, answer: &SessionDescription) -> Result<(), PlanError> {
         let mut negotiation = self.negotiation.clone();
         let accepted = negotiation.accept(answer)?;
-        self.agreement = Some(agreed(&accepted.agreement)?);
+        self.agreement = Some(agreed(&accepted.agreement, self.address)?);
         self.negotiation = negotiation;
         self.wanted_before = self.wanted;
         Ok(())
@@ -273,8 +281,14 @@ fn keys(profiles: &[Profile], random: &mut Random) -> Vec<sdp::Crypto> {
 }
 
 /// What the session must know of a settled exchange.
-fn agreed(agreement: &sdp::Agreement) -> Result<Agreement, PlanError> {
+fn agreed(agreement: &sdp::Agreement, local: SocketAddr) -> Result<Agreement, PlanError> {
     let audio = agreement.first(MediaKind::Audio).ok_or(PlanError::NoAudio)?;
+    let reachable = audio.remote.ip().is_some_and(|remote| remote.is_ipv4() == local.is_ipv4());
+    // An unspecified address asks for nothing, whatever its family.
+    if !reachable && !audio.remote.is_unspecified() {
+        let family = if local.is_ipv4() { "IPv4" } else { "IPv6" };
+        return Err(PlanError::Unreachable { remote: audio.remote.to_string(), family });
+    }
     let codecs: Vec<_> = audio.codecs.iter().filter_map(codec).collect();
     if codecs.is_empty() {
         return Err(PlanError::NoAudio);
@@ -461,6 +475,25 @@ mod tests {
         let key = offer.split("inline:").nth(1).unwrap().get(..40).unwrap().to_owned();
         for shown in [format!("{alice:?}"), format!("{bob:?}"), format!("{:?}", agreement(&bob))] {
             assert!(!shown.contains(&key));
+        }
+    }
+
+    #[test]
+    fn an_address_that_audio_cannot_reach_is_refused_and_one_for_hold_is_not() {
+        for (line, taken) in [
+            ("IN IP4 192.0.2.9", true),
+            ("IN IP4 0.0.0.0", true),
+            ("IN IP6 ::", true),
+            ("IN IP6 2001:db8::9", false),
+            ("IN IP4 media.example.com", false),
+        ] {
+            let offer = format!(
+                "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc={line}\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
+            );
+            let offer = SessionDescription::parse(&offer).unwrap();
+            let answered = plan(Capabilities::default(), 1).answer(&offer);
+            let refused = matches!(answered, Err(PlanError::Unreachable { .. }));
+            assert_eq!((answered.is_ok(), refused), (taken, !taken), "{line}");
         }
     }
 
