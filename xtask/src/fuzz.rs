@@ -51,7 +51,7 @@ fn fuzz(shell: &Shell, target: &str, seconds: &str) -> Result {
     let (found, seeds) = (format!("fuzz/target/found/{target}"), format!("fuzz/corpus/{target}"));
     shell.create_dir(&found)?;
     let limits = [format!("-max_total_time={seconds}"), "-timeout=5".into(), "-rss_limit_mb=2048".into()];
-    let quiet = ["-print_final_stats=1", "-verbosity=0"];
+    let quiet = ["-print_final_stats=1", "-verbosity=0", "-print_funcs=0"];
     cmd!(shell, "cargo fuzz run --sanitizer none {target} {found} {seeds} -- {limits...} {quiet...}")
         .run()?;
     Ok(())
