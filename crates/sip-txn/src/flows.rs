@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use sip_msg::{Framer, Text};
+use sip_msg::{Framer, Host, Text};
 
 use crate::{ConnectId, Flow, Transport};
 
@@ -79,13 +79,13 @@ impl<W> Flows<W> {
 
     /// A new connection; `peer` is known when we opened it.
     ///
-    /// One that was accepted over TCP may take requests to exactly its remote address; over TLS it may not, since we do
-    /// not know whom we would be talking to (RFC 5923 §5).
+    /// One that was accepted may take requests to exactly its remote address: that port is the other end of this very
+    /// connection and of nothing else. It is never taken for a name, whose certificate was not checked (RFC 5923 §5).
     pub(crate) fn add(&mut self, now: Instant, flow: Flow, peer: Option<Peer>, limits: sip_msg::Limits) {
         let accepted = peer.is_none();
         let peer = peer.or_else(|| {
-            let plain = !flow.transport.is_secure();
-            plain.then(|| Peer { transport: flow.transport, remote: flow.remote, server_name: None })
+            let address = Text::from(Host::from(flow.remote.ip()).to_string());
+            Some(Peer::new(flow.transport, flow.remote, &address))
         });
         if let Some(peer) = &peer
             && (!accepted || !self.by_peer.contains_key(peer))

@@ -7,13 +7,16 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
-use sip_msg::{HostPort, Message, Request, Response, RetryAfter, StatusCode, Text, Via};
+use sip_msg::{
+    Contact, HeaderName, Headers, Host, HostPort, Message, Request, Response, RetryAfter, StatusCode, Text,
+    Uri, Via,
+};
 
 use crate::flows::Flows;
 use crate::key::{KeyMap, Keys};
 use crate::slab::Slab;
 use crate::timer::Wakeups;
-use crate::transport::response_address;
+use crate::transport::{response_address, text};
 use crate::{
     Action, ClientId, Config, Counters, Direction, Event, Flow, Input, Output, QueryId, ServerId, Transmit,
     Transport,
@@ -27,6 +30,8 @@ use client::Client;
 pub use client::{NextHop, SendOptions};
 use server::Server;
 
+/// Stands in a Contact for our end of the connection that it goes out on.
+const THIS_CONNECTION: &str = "this-connection.invalid";
 /// At most so many addresses are remembered that peers say they see us at.
 const LEARNT: usize = 64;
 
@@ -42,6 +47,11 @@ enum Wake {
     /// A connection that was asked whether it is alive.
     Pong(Flow),
 }
+
+/// A message on a stream says its length.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("Content-Length is missing on a stream")]
+struct Unframed;
 
 /// Who waits for a connection to open.
 #[derive(Debug)]
@@ -179,6 +189,10 @@ impl TransactionLayer {
 
     /// What to write into Contact so that the peer at `remote` reaches us: the advertised host, else the address this peer
     /// says it sees us at (UDP only), else the bound one.
+    ///
+    /// For a connection-oriented transport that we do not listen on it is a stand-in, in place of which
+    /// [`request`](Self::request) and [`respond`](Self::respond) write our end of the connection that the message goes out
+    /// on: the only address at which the peer can reach us, over that very connection. [`settled`](Self::settled) tells it.
     #[must_use]
     pub fn contact_address(&self, transport: Transport, remote: Option<&SocketAddr>) -> HostPort {
         let bound = self.listening(transport, remote);
@@ -191,10 +205,37 @@ impl TransactionLayer {
         match (&self.config.advertised, bound) {
             (Some(host), bound) => HostPort::new(host.clone(), bound.map(|address| address.port())),
             (None, Some(bound)) => remote.and_then(seen).unwrap_or_else(|| bound.into()),
+            (None, None) if transport.is_reliable() => {
+                HostPort::new(Host::Name(THIS_CONNECTION.into()), None)
+            }
             (None, None) => match self.config.listening.first() {
                 Some((_, address)) => HostPort::new(address.ip().into(), None),
-                None => HostPort::new(sip_msg::Host::Name("localhost.invalid".into()), None),
+                None => HostPort::new(Host::Name("localhost.invalid".into()), None),
             },
+        }
+    }
+
+    /// A Contact of ours as it went out on `flow`.
+    #[must_use]
+    pub fn settled(contact: &Uri, flow: &Flow) -> Uri {
+        let mut contact = contact.clone();
+        if contact.host().is_some_and(|host| matches!(host, Host::Name(name) if **name == *THIS_CONNECTION)) {
+            contact.set_host_port(flow.local);
+        }
+        contact
+    }
+
+    /// Writes our end of the connection into a Contact that waited for it.
+    fn settle_contact(headers: &mut Headers, flow: &Flow) {
+        let waits = |value: &[u8]| {
+            value.windows(THIS_CONNECTION.len()).any(|part| part == THIS_CONNECTION.as_bytes())
+        };
+        if !flow.transport.is_reliable() || !headers.raw(HeaderName::CONTACT).is_some_and(waits) {
+            return;
+        }
+        if let Ok(Some(Contact::Address(mut address))) = headers.get::<Contact>() {
+            address.name_addr.uri = Self::settled(&address.name_addr.uri, flow);
+            headers.replace_front(&Contact::Address(address));
         }
     }
 
@@ -227,7 +268,7 @@ impl TransactionLayer {
     }
 
     /// Whether a host is one that we write into Via.
-    fn is_ours(&self, host: &sip_msg::Host, flow: &Flow) -> bool {
+    fn is_ours(&self, host: &Host, flow: &Flow) -> bool {
         self.config.advertised.as_ref() == Some(host)
             || host.ip().is_some_and(|ip| {
                 ip == flow.local.ip() || self.config.listening.iter().any(|(_, address)| address.ip() == ip)
@@ -309,10 +350,29 @@ impl TransactionLayer {
             }
             return;
         }
+        if matches!(flow.transport, Transport::Tcp | Transport::Tls)
+            && !message.headers().contains(HeaderName::CONTENT_LENGTH)
+        {
+            return self.handle_unframed(now, flow, &message);
+        }
         match message {
             Message::Request(request) => self.handle_request(now, flow, request),
             Message::Response(response) => self.handle_response(now, flow, response),
         }
+    }
+
+    /// A message on a stream that does not say where it ends ([RFC 3261 §18.3]): whether what follows is its body or the next
+    /// message nobody can know, so nothing more is read.
+    ///
+    /// [RFC 3261 §18.3]: https://www.rfc-editor.org/rfc/rfc3261#section-18.3
+    fn handle_unframed(&mut self, now: Instant, flow: Flow, message: &Message) {
+        let why = Unframed;
+        self.counters.malformed += 1;
+        tracing::debug!(%flow, %why, "malformed message");
+        if let Message::Request(request) = message {
+            self.answer_stateless(now, flow, request, StatusCode::BAD_REQUEST, Some(&why));
+        }
+        self.close(now, flow, &text(why));
     }
 
     /// Answers without a transaction; never an ACK. The To tag is the same for each copy of a request, which is how its

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sip_msg::{
-    CSeq, CallId, From, HeaderName, Limits, Message, Method, Request, Response, Route, StatusCode, To, Uri,
-    Via,
+    CSeq, CallId, Contact, From, HeaderName, Limits, Message, Method, Request, Response, Route, StatusCode,
+    To, Uri, Via,
 };
 use sip_txn::{
     Action, Answer, ClientId, Config, ConnectId, Direction, Ending, Event, Flow, Input, Output, QueryId,
@@ -503,6 +503,20 @@ fn a_closed_connection_fails_what_waits_on_it() {
     assert_eq!(events(&outputs), [&Event::ClientEnded { client, ending }]);
 }
 
+// rfc: 3261 §18.3 — a message on a stream without Content-Length: 400, and no guess where the next one begins
+#[test]
+fn a_stream_message_without_a_length_is_refused_and_the_connection_closed() {
+    let mut bench = Bench::new(config());
+    bench.input(Input::Accepted { flow: tcp() });
+    let whole = incoming("OPTIONS", "1", "").replace("SIP/2.0/UDP", "SIP/2.0/TCP");
+    let without: String =
+        whole.split_inclusive("\r\n").filter(|line| !line.starts_with("Content-Length")).collect();
+    let outputs = bench.input(Input::Stream { flow: tcp(), bytes: format!("{without}{whole}").into() });
+    assert!(sent(&outputs)[0].starts_with("SIP/2.0 400 "), "{outputs:?}");
+    assert_eq!(sent(&outputs).len(), 1, "the second is not read");
+    assert!(outputs.contains(&Output::Action(Action::Close(tcp()))));
+}
+
 // rfc: 3261 §18.3 — messages are cut out of the stream by Content-Length
 // rfc: 3261 §18.2.2 — the response takes the connection of the request, and a new one to received:sent-by when that is gone
 // rfc: 5626 §4.4.1 — a double CRLF is answered with one CRLF
@@ -603,6 +617,35 @@ fn contact_is_advertised_or_learnt_or_bound() {
     assert_eq!(contact(&bench), "203.0.113.5:1024");
     let advertised = Bench::new(config().advertise("198.51.100.7".parse::<std::net::IpAddr>().unwrap()));
     assert_eq!(contact(&advertised), "198.51.100.7:5060");
+}
+
+// rfc: 3261 §8.1.1.8 — without a listener the Contact is our end of the connection, over which the peer reaches us
+#[test]
+fn without_a_listener_contact_is_our_end_of_the_connection() {
+    let mut bench = Bench::new(config());
+    let contact = bench.layer.contact_address(Transport::Tls, None);
+    let mut request = outgoing(Method::INVITE, "sip:192.0.2.9;transport=tls");
+    request.headers_mut().replace(&Contact::new(Uri::sip(contact)));
+    bench.layer.request(bench.now, request, SendOptions::default()).unwrap();
+    let (connect, ..) = connects(&bench.outputs()).unwrap();
+    let flow = Flow::new(Transport::Tls, address("192.0.2.1:40000"), address("192.0.2.9:5061"));
+    let invite = sent(&bench.input(Input::Connected { connect, flow })).remove(0);
+    assert!(invite.contains("Contact: <sip:192.0.2.1:40000>\r\n"), "{invite}");
+}
+
+// rfc: 5923 §5 — an accepted TLS connection takes requests to its very other end, and for no name
+#[test]
+fn an_accepted_tls_connection_leads_to_its_other_end_only() {
+    let mut bench = Bench::new(config());
+    let flow = Flow::new(Transport::Tls, address("192.0.2.1:5061"), address("192.0.2.9:40000"));
+    bench.input(Input::Accepted { flow });
+    let (_, outputs) = bench.request(Method::BYE, "sip:bob@192.0.2.9:40000;transport=tls");
+    assert_eq!(sent_on(&outputs).first().map(|(on, _)| *on), Some(flow));
+    let (_, outputs) = bench.request(Method::BYE, "sip:bob@bob.example:40000;transport=tls");
+    let (query, _) = asked(&outputs);
+    let outputs =
+        bench.input(Input::Resolved { query, answer: Answer::Addresses(vec!["192.0.2.9".parse().unwrap()]) });
+    assert!(sent(&outputs).is_empty() && connects(&outputs).is_some(), "{outputs:?}");
 }
 
 // rfc: 5922 §7.3 — a TLS connection is used again only for the domain it was checked for

@@ -13,12 +13,11 @@
 //!
 //! [RFC 3261 §10.2]: https://www.rfc-editor.org/rfc/rfc3261#section-10.2
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use sip_msg::{CSeq, CallId, Contact, Expires, From, MinExpires, RetryAfter, To};
 use sip_msg::{Method, NameAddr, Request, Response, StatusCode, Text, Uri};
-use sip_txn::{ClientId, Ending, Flow};
+use sip_txn::{ClientId, Ending, Flow, TransactionLayer};
 
 use crate::auth::{Attempt, Authenticator};
 use crate::command::Account;
@@ -49,8 +48,8 @@ pub(crate) struct Registration {
     /// The time to ask for, in seconds; a 423 raises it.
     expires: u32,
     contact: Uri,
-    /// Where the registrar, or the proxy before it, was last heard from.
-    heard_from: Option<SocketAddr>,
+    /// What the registrar, or the proxy before it, was last heard on.
+    heard_on: Option<Flow>,
     state: State,
     failures: u32,
     /// The registrar may have a binding of ours.
@@ -85,7 +84,7 @@ impl Registration {
             cseq: context.ids.first_cseq(),
             expires: u32::try_from(account.expires.as_secs()).unwrap_or(u32::MAX).max(1),
             contact: contact(context, &account, None),
-            heard_from: None,
+            heard_on: None,
             account,
             state: State::Gone,
             failures: 0,
@@ -129,7 +128,7 @@ impl Registration {
     fn send(&mut self, context: &mut Context, now: Instant, expires: u32) -> Result<ClientId, CommandError> {
         if !self.bound {
             // A challenge has told us meanwhile as whom a NAT shows us; a binding that stands keeps its address.
-            self.contact = contact(context, &self.account, self.heard_from.as_ref());
+            self.contact = contact(context, &self.account, self.heard_on);
         }
         let (uri, routes) =
             target::routed(&target::loose(&self.account.outbound_proxies), &self.account.registrar);
@@ -164,7 +163,7 @@ impl Registration {
         flow: &Flow,
         response: &Response,
     ) {
-        self.heard_from = Some(flow.remote);
+        self.heard_on = Some(*flow);
         if response.status().is_provisional() {
             return;
         }
@@ -242,7 +241,10 @@ impl Registration {
         if self.unregister {
             return self.leave(context, now);
         }
-        let granted = self.granted_seconds(response);
+        let own = self
+            .heard_on
+            .map_or_else(|| self.contact.clone(), |flow| TransactionLayer::settled(&self.contact, &flow));
+        let granted = self.granted_seconds(&own, response);
         if granted == 0 {
             let reason = "the registrar accepted the request but granted no time".into();
             return self.failed_for_now(context, now, Some(response.status()), reason, None);
@@ -251,7 +253,7 @@ impl Registration {
         let expires = Duration::from_secs(granted.into());
         self.state = State::Registered { refresh_at: now + (expires * 9 / 10).max(MIN_REFRESH) };
         tracing::debug!(aor = %self.account.aor, granted, "registered");
-        context.tell(Event::Registered { id: self.id, expires, contact: self.contact.clone() });
+        context.tell(Event::Registered { id: self.id, expires, contact: own });
     }
 
     /// The time granted to our own Contact, among however many there are ([RFC 3261 §10.2.4]).
@@ -259,10 +261,9 @@ impl Registration {
     /// A registrar that rewrote our Contact beyond recognition and holds just one still means ours.
     ///
     /// [RFC 3261 §10.2.4]: https://www.rfc-editor.org/rfc/rfc3261#section-10.2.4
-    fn granted_seconds(&self, response: &Response) -> u32 {
+    fn granted_seconds(&self, own: &Uri, response: &Response) -> u32 {
         let contacts: Vec<Contact> = response.headers().all::<Contact>().flatten().collect();
-        let ours =
-            contacts.iter().find(|contact| contact.uri().is_some_and(|uri| uri.equivalent(&self.contact)));
+        let ours = contacts.iter().find(|contact| contact.uri().is_some_and(|uri| uri.equivalent(own)));
         let only = || contacts.first().filter(|_| contacts.len() == 1);
         let general = response.headers().get::<Expires>().ok().flatten().map(|Expires(seconds)| seconds);
         ours.or_else(only).and_then(Contact::expires).or(general).unwrap_or(self.expires)
@@ -333,13 +334,13 @@ impl Registration {
 }
 
 /// Our Contact for a registrar, as whoever is there can reach us.
-fn contact(context: &Context, account: &Account, heard_from: Option<&SocketAddr>) -> Uri {
+fn contact(context: &Context, account: &Account, heard_on: Option<Flow>) -> Uri {
     let routes = target::loose(&account.outbound_proxies);
     let first = routes.first().map(|route| route.uri());
     let transport = target::transport(first, &account.registrar);
-    let named = target::address(first, &account.registrar);
+    let remote = heard_on.map(|flow| flow.remote).or_else(|| target::address(first, &account.registrar));
     let user = account.contact_user.as_ref().or_else(|| account.aor.raw_user()).map(Text::as_str);
-    target::contact(&context.layer, transport, heard_from.or(named.as_ref()), user, account.aor.is_sips())
+    target::contact(&context.layer, transport, remote.as_ref(), user, account.aor.is_sips())
 }
 
 fn is_challenge(status: StatusCode) -> bool {

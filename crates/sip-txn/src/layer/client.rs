@@ -493,6 +493,7 @@ impl TransactionLayer {
         let mut via = Via::new(Text::from_static(flow.transport.name()), sent_by, branch.clone());
         via.set_rport(None);
         request.headers_mut().push_front(&via);
+        Self::settle_contact(request.headers_mut(), &flow);
         if client.purpose == Purpose::Ack {
             self.clients.remove(id.0);
             return self.transmit(now, flow, request.to_bytes());

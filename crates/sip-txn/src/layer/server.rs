@@ -71,6 +71,7 @@ impl Server {
 enum Step {
     Send(Bytes),
     Ack(Request),
+    Again,
     Ended(Ending),
 }
 
@@ -85,7 +86,7 @@ impl TransactionLayer {
         &mut self,
         now: Instant,
         server: ServerId,
-        response: Response,
+        mut response: Response,
     ) -> Result<(), RespondError> {
         let now = self.clamp(now);
         let transaction = self.servers.get_mut(server.0).ok_or(RespondError::Ended)?;
@@ -103,6 +104,7 @@ impl TransactionLayer {
         if !open {
             return Err(RespondError::AlreadyAnswered);
         }
+        Self::settle_contact(response.headers_mut(), &transaction.reply);
         transaction.respond(now, class, response.to_bytes());
         self.drain_server(now, server, false);
         self.prune();
@@ -269,6 +271,7 @@ impl TransactionLayer {
                     self.send_response(now, id, bytes);
                 }
                 Some(Step::Ack(request)) => self.tell(Event::Ack { flow, request }),
+                Some(Step::Again) => self.tell(Event::Repeated { invite: id }),
                 Some(Step::Ended(ending)) => {
                     self.remove_server(id);
                     if !silent {
@@ -335,6 +338,7 @@ fn step(machine: &mut Machine) -> Option<Step> {
         Machine::Invite(machine) => match machine.poll_output()? {
             invite_server::Output::Send(bytes) => Step::Send(bytes),
             invite_server::Output::Deliver(request) => Step::Ack(request),
+            invite_server::Output::Again => Step::Again,
             invite_server::Output::Ended { acknowledged: true } => Step::Ended(Ending::Normal),
             invite_server::Output::Ended { acknowledged: false } => Step::Ended(Ending::TimedOut),
         },
