@@ -254,7 +254,9 @@ impl Sender {
         let since = u32::try_from(now.ticks_since(playing.segment_start)).unwrap_or_default();
         let elapsed = u64::from(since) + u64::from(self.interval);
         let duration = match playing.total {
-            Some(total) => elapsed.min(total.max(u64::from(since)).max(1)),
+            // Released just now: it lasted until here.
+            Some(0) => elapsed.min(u64::from(since).max(1)),
+            Some(total) => elapsed.min(total),
             None => elapsed,
         };
         let ends = playing.total.is_some_and(|total| duration >= total);
@@ -321,6 +323,20 @@ mod tests {
             now = now.plus(160);
         }
         panic!("the sender never became idle");
+    }
+
+    #[test]
+    fn an_event_that_a_hold_interrupts_ends_at_its_length() {
+        let mut sender = Sender::new(SenderConfig::default());
+        sender.press(five(), Duration::from_millis(100)).unwrap();
+        let mut durations = Vec::new();
+        for now in [0, 160, 28_800_000, 28_800_160, 28_800_320] {
+            let report = sender.poll(RtpTime(now)).unwrap().report;
+            durations.push((report.duration, report.end));
+        }
+        assert_eq!(durations, [(160, false), (320, false), (800, true), (800, true), (800, true)]);
+        assert_eq!(sender.poll(RtpTime(28_800_480)), None);
+        assert!(!sender.is_busy());
     }
 
     // rfc: 4733 §2.5.1.2 — one timestamp for each event, growing duration, marker on the first packet only
