@@ -59,4 +59,9 @@ impl MediaEvents {
     pub async fn next(&mut self) -> Option<Event> {
         self.events.recv().await
     }
+
+    /// [`next`](Self::next) for those who write futures by hand.
+    pub fn poll_next(&mut self, context: &mut std::task::Context<'_>) -> std::task::Poll<Option<Event>> {
+        self.events.poll_recv(context)
+    }
 }

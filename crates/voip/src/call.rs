@@ -6,9 +6,12 @@ mod incoming;
 use std::collections::VecDeque;
 use std::fmt;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_core::Stream;
 use media::driver::{Closed, MediaEvents, MediaHandle, Played, Recording};
 use media::{Agreement, Statistics};
 use sdp::Direction;
@@ -87,6 +90,14 @@ pub struct Call {
     start: Message,
     /// Events that were read while waiting for something else.
     pending: VecDeque<CallEvent>,
+}
+
+impl Stream for Call {
+    type Item = CallEvent;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<CallEvent>> {
+        self.poll_event(context)
+    }
 }
 
 /// The media side of a call at any stage.
@@ -207,31 +218,47 @@ impl Call {
         self.media.agreement.borrow().clone()
     }
 
-    /// The next thing that happens; `None` after [`CallEvent::Ended`] was given out. Cancel safe.
+    /// The next thing that happens; `None` after [`CallEvent::Ended`] was given out. Cancel safe; a [`Call`] is also a
+    /// [`Stream`] of these.
     pub async fn next_event(&mut self) -> Option<CallEvent> {
+        std::future::poll_fn(|context| self.poll_event(context)).await
+    }
+
+    /// What the media says comes first: its last numbers belong before the end.
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<CallEvent>> {
         if let Some(event) = self.pending.pop_front() {
-            return Some(event);
+            return Poll::Ready(Some(event));
         }
+        let media_open = loop {
+            match self.media.events.poll_next(context) {
+                Poll::Ready(Some(event)) => {
+                    if let Some(event) = media_event(event) {
+                        return Poll::Ready(Some(event));
+                    }
+                }
+                Poll::Ready(None) => break false,
+                Poll::Pending => break true,
+            }
+        };
         loop {
-            let event = tokio::select! {
-                biased;
-                Some(event) = self.media.events.next() => media_event(event),
-                Some(event) = self.link.events.recv() => dialog_event(event),
-                // Both have said all they had to say.
-                else => return self.end().await,
-            };
-            if event.is_some() {
-                return event;
+            match self.link.events.poll_recv(context) {
+                Poll::Ready(Some(event)) => {
+                    if let Some(event) = dialog_event(event) {
+                        return Poll::Ready(Some(event));
+                    }
+                }
+                Poll::Ready(None) if !media_open => return Poll::Ready(self.end()),
+                Poll::Ready(None) | Poll::Pending => return Poll::Pending,
             }
         }
     }
 
-    /// The end, once.
-    async fn end(&mut self) -> Option<CallEvent> {
+    /// The end, once; it was told before the last sender of events went away.
+    fn end(&mut self) -> Option<CallEvent> {
         if !std::mem::replace(&mut self.link.live, false) {
             return None;
         }
-        self.link.ended().await.ok().map(CallEvent::Ended)
+        self.link.ended.borrow().clone().map(CallEvent::Ended)
     }
 
     /// Waits for the next key the other side presses; `None` when the call is over. Other events are passed over.
