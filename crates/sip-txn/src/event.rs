@@ -145,6 +145,12 @@ pub enum Event {
         /// The INVITE.
         invite: ServerId,
     },
+    /// An INVITE that was answered with a 2xx came again: the 2xx is probably lost. As long as its ACK has not come, it may be
+    /// sent again now; its own time comes anyway.
+    Repeated {
+        /// The INVITE.
+        invite: ServerId,
+    },
     /// A response to our request: each provisional one, each 2xx to an INVITE, else one final one.
     Response {
         /// The request's transaction.

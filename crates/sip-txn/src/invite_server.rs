@@ -27,6 +27,8 @@ pub(crate) enum Output {
     Send(Bytes),
     /// An ACK to a 2xx.
     Deliver(Request),
+    /// The INVITE came again after the 2xx.
+    Again,
     /// The ACK to a failure response has come, or never came.
     Ended {
         acknowledged: bool,
@@ -56,7 +58,7 @@ enum State {
 ///     300-699: send     │       │   2xx: send
 ///           ┌───────────┘       └──────────────────┐
 ///           ▼                                      ▼
-///      ┌───────────┐◄─┐ INVITE, G: send      ┌──────────┐◄─┐ INVITE: -
+///      ┌───────────┐◄─┐ INVITE, G: send      ┌──────────┐◄─┐ INVITE: tell
 ///      │ Completed │──┘                      │ Accepted │  │ ACK: deliver
 ///      └───────────┘                         └──────────┘──┘ 2xx: send
 ///       │ ACK    │ H: no ACK came                  │ L
@@ -107,8 +109,9 @@ impl InviteServer {
                 self.output.push_back(Output::Send(bytes))
             }
             (Completed { .. }, Input::Ack(_)) => self.enter_confirmed(now),
+            (Accepted, Input::Repeated) => self.output.push_back(Output::Again),
             (Accepted, Input::Ack(ack)) => self.output.push_back(Output::Deliver(ack)),
-            (Accepted | Confirmed | Terminated, Input::Repeated)
+            (Confirmed | Terminated, Input::Repeated)
             | (Proceeding { .. } | Confirmed | Terminated, Input::Ack(_))
             | (Accepted, Input::Respond { class: Provisional | Failure, .. })
             | (Completed { .. } | Confirmed | Terminated, Input::Respond { .. }) => {} // absorbed
@@ -254,6 +257,7 @@ mod tests {
                     format!("send {}", text.strip_prefix("SIP/2.0 ").unwrap_or(&text)[..3].to_owned())
                 }
                 Output::Deliver(request) => format!("deliver {}", request.method().as_str()),
+                Output::Again => "again".to_owned(),
                 Output::Ended { acknowledged } => format!("ended {acknowledged}"),
             })
             .collect()
@@ -270,14 +274,14 @@ mod tests {
     }
 
     // rfc: 3261 §17.2.1 — figure 7, each state with each input
-    // rfc: 6026 §7.1 — Accepted absorbs INVITEs, delivers ACKs and sends the application's 2xx
+    // rfc: 6026 §7.1 — Accepted sends nothing for an INVITE that comes again, delivers ACKs and sends the application's 2xx
     #[test]
     fn each_state_takes_each_input_as_figure_7_says() {
         let inputs = ["INVITE", "ACK", "180", "200", "486"];
         let table: [(&[&str], [&[&str]; 5]); 5] = [
             (&[], [&[], &[], &["send 180"], &["send 200"], &["send 486"]]),
             (&["180"], [&["send 180"], &[], &["send 180"], &["send 200"], &["send 486"]]),
-            (&["200"], [&[], &["deliver ACK"], &[], &["send 200"], &[]]),
+            (&["200"], [&["again"], &["deliver ACK"], &[], &["send 200"], &[]]),
             (&["486"], [&["send 486"], &[], &[], &[], &[]]),
             (&["486", "ACK"], [&[], &[], &[], &[], &[]]),
         ];

@@ -147,7 +147,7 @@ impl Pair {
             }
             Event::ClientEnded { ending, .. } => self.told.client_ended.push(ending),
             Event::ServerEnded { .. } => self.told.server_ended += 1,
-            Event::StrayResponse { .. } => {}
+            Event::StrayResponse { .. } | Event::Repeated { .. } => {}
             other => panic!("{other:?}"),
         }
     }
