@@ -77,7 +77,8 @@ pub fn stun(data: &[u8]) {
         assert_eq!(answer, None, "what is no message is not answered");
         return;
     };
-    assert_eq!(kind, stun::demux::Kind::Stun);
+    // A method of 128 or more, of which there is none yet, looks like something else on a shared port.
+    assert_eq!(kind == stun::demux::Kind::Stun, data.first().is_some_and(|first| *first < 4));
     let text = (message.username(), message.realm(), message.nonce(), message.software(), message.error());
     std::hint::black_box((message.mapped_address(), message.alternate_server(), text));
     assert!(answer.is_none() || message.class() == stun::message::Class::Request);
