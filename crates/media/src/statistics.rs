@@ -22,7 +22,7 @@ pub struct Statistics {
     pub round_trip: Option<Duration>,
     /// The share of our packets that the peer says it missed lately, 0.0 to 1.0; `None` until it reported.
     pub peer_loss: Option<f32>,
-    /// Mean opinion score of what we hear, 1.0 (bad) to 4.5 (excellent), by a simplified E-model.
+    /// Mean opinion score of what we hear, 1.0 (bad) to 4.5 (excellent), by a simplified E-model; 1.0 while nothing came.
     pub mos: f32,
     /// Datagrams from somewhere other than the peer's address: none of them was heard or answered.
     pub foreign: u64,
@@ -39,7 +39,8 @@ impl Statistics {
     pub(crate) fn score(&mut self) {
         let missing = self.lost + self.late;
         let expected = self.packets_received + self.lost;
-        let loss = if expected == 0 { 0.0 } else { missing as f32 / expected as f32 };
+        // Who hears nothing is not content with it.
+        let loss = if expected == 0 { 1.0 } else { missing as f32 / expected as f32 };
         // One way, plus what a jitter buffer adds, plus packet time and codec.
         let delay = self.round_trip.unwrap_or_default() / 2 + self.jitter * 2 + Duration::from_millis(20);
         self.mos = mean_opinion_score(delay, loss);
@@ -63,6 +64,16 @@ pub fn mean_opinion_score(delay: Duration, loss: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_call_in_which_nothing_is_heard_is_a_bad_one() {
+        let mut statistics = Statistics { packets_sent: 500, ..Statistics::default() };
+        statistics.score();
+        assert!(statistics.mos < 2.0, "{statistics:?}");
+        statistics.packets_received = 500;
+        statistics.score();
+        assert!(statistics.mos > 4.0, "{statistics:?}");
+    }
 
     #[test]
     fn the_score_falls_with_delay_and_with_loss() {
