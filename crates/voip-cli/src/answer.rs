@@ -8,12 +8,12 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 use tokio::sync::mpsc;
-use voip::{Call, CallError, IncomingCall, Reply, StatusCode, Uri};
+use voip::{Call, CallError, Incoming, IncomingCall, Reply, StatusCode, Uri};
 
-use crate::common::{Common, load_wav, parse_uri, seconds};
-use crate::interrupt::interrupted;
+use crate::common::{Common, frequency, load_wav, parse_uri, seconds};
+use crate::interrupt::{interrupted, wind_up};
 use crate::report::Reporter;
-use crate::session::{CallReport, Limits, attend, finish, record};
+use crate::session::{CallReport, Limits, attend, finish, goodbye, may_record, record};
 use crate::{Failure, Outcome};
 
 /// Prints "listening" once it can be called; echoes what is said unless told otherwise.
@@ -26,7 +26,7 @@ pub(crate) struct Answer {
     #[arg(long, value_name = "FILE.wav", group = "source")]
     play: Option<PathBuf>,
     /// Send a tone of this frequency
-    #[arg(long, value_name = "HZ", group = "source")]
+    #[arg(long, value_name = "HZ", group = "source", value_parser = frequency)]
     tone: Option<f64>,
     /// Follow a menu (not available yet)
     #[arg(long, value_name = "FILE.toml", group = "source")]
@@ -82,38 +82,20 @@ impl Answer {
             live: AtomicU64::new(0),
             answer: self,
         });
+        may_record(desk.answer.record.as_deref())?;
         let account = common.account()?;
-        let (endpoint, mut incoming) = common.endpoint().await?;
-        let registration = common.registration(&endpoint, account.as_ref(), reporter).await?;
-        let addresses: Vec<_> = endpoint.local_addresses().iter().map(ToString::to_string).collect();
-        reporter.event("listening", json!({ "addresses": addresses }));
-        let (done, mut ended) = mpsc::unbounded_channel();
-        let (mut number, mut finished) = (0, 0);
-        while desk.answer.max_calls.is_none_or(|most| finished < most) {
-            tokio::select! {
-                call = incoming.next() => {
-                    let Some(call) = call else { return Err(Failure::failed("the endpoint was shut down")) };
-                    number += 1;
-                    let (desk, done) = (Arc::clone(&desk), done.clone());
-                    tokio::spawn(async move {
-                        desk.serve(call, number).await;
-                        // Nobody counts any more: the command is ending.
-                        let _ = done.send(());
-                    });
-                }
-                Some(()) = ended.recv() => finished += 1,
-                () = interrupted() => break,
-            }
-        }
-        // The calls hang up by themselves on Ctrl-C; they report their end before we close the sockets.
-        while finished < number && ended.recv().await.is_some() {
-            finished += 1;
-        }
-        if let (Some(registration), Some(account)) = (registration, &account) {
-            crate::common::unregister(registration, account, reporter).await;
-        }
+        let (endpoint, incoming) = common.endpoint().await?;
+        let outcome = async {
+            let registration = common.registration(&endpoint, account.as_ref(), reporter).await?;
+            let addresses: Vec<_> = endpoint.local_addresses().iter().map(ToString::to_string).collect();
+            reporter.event("listening", json!({ "addresses": addresses }));
+            desk.open(incoming).await?;
+            registration.done(reporter).await;
+            Ok(())
+        };
+        let outcome = outcome.await;
         endpoint.shut_down().await;
-        Ok(())
+        outcome
     }
 
     fn check(&self) -> Outcome {
@@ -143,6 +125,34 @@ impl Answer {
 }
 
 impl Desk {
+    /// Serves calls until Ctrl-C, or until as many have ended as were asked for.
+    async fn open(self: Arc<Self>, mut incoming: Incoming) -> Outcome {
+        let (done, mut ended) = mpsc::unbounded_channel();
+        let (mut number, mut finished) = (0, 0);
+        while self.answer.max_calls.is_none_or(|most| finished < most) {
+            tokio::select! {
+                call = incoming.next() => {
+                    let Some(call) = call else { return Err(Failure::failed("the endpoint was shut down")) };
+                    number += 1;
+                    let (desk, done) = (Arc::clone(&self), done.clone());
+                    tokio::spawn(async move {
+                        desk.serve(call, number).await;
+                        // Nobody counts any more: the command is ending.
+                        let _ = done.send(());
+                    });
+                }
+                Some(()) = ended.recv() => finished += 1,
+                () = interrupted() => break,
+            }
+        }
+        // The calls that are left hang up as on Ctrl-C, and report their end before the sockets close.
+        wind_up();
+        while finished < number && ended.recv().await.is_some() {
+            finished += 1;
+        }
+        Ok(())
+    }
+
     /// One call, from its INVITE to its end.
     async fn serve(&self, call: IncomingCall, number: u64) {
         let report = CallReport::new(&self.reporter, number, call.call_id());
@@ -158,8 +168,8 @@ impl Desk {
             None => self.answer(call, &report, number).await,
         };
         self.live.fetch_sub(1, Ordering::Relaxed);
-        if let Err(Failure::Failed(message) | Failure::Usage(message)) = outcome {
-            report.event("error", json!({ "message": message }));
+        if let Err(failure) = outcome {
+            report.event("error", json!({ "message": failure.to_string() }));
         }
     }
 
@@ -170,7 +180,7 @@ impl Desk {
             tokio::select! {
                 () = tokio::time::sleep(time) => {}
                 ended = call.cancelled() => {
-                    report.ended(&ended.map_err(failed)?);
+                    report.ended(Some(&ended.map_err(failed)?));
                     return Ok(());
                 }
                 () = interrupted() => return refuse(call, StatusCode::TEMPORARILY_UNAVAILABLE.into(), report).await,
@@ -179,7 +189,7 @@ impl Desk {
         let call = match call.answer().await {
             Ok(call) => call,
             Err(CallError::Ended(ended)) => {
-                report.ended(&ended);
+                report.ended(Some(&ended));
                 return Ok(());
             }
             Err(error) => return Err(failed(error)),
@@ -202,7 +212,7 @@ impl Desk {
         };
         let ended = attend(call, report, limits, work).await;
         finish(recording).await?;
-        report.ended(&ended?);
+        report.ended(ended?.as_ref());
         Ok(())
     }
 
@@ -216,8 +226,7 @@ impl Desk {
 }
 
 async fn refuse(call: IncomingCall, reply: Reply, report: &CallReport<'_>) -> Outcome {
-    let ended = call.reject(reply).await.map_err(failed)?;
-    report.ended(&ended);
+    report.ended(goodbye(call.reject(reply)).await?.as_ref());
     Ok(())
 }
 

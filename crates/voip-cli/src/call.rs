@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
-use voip::{Account, Call as VoipCall, Endpoint, MediaHandle, OutgoingCall, Progress};
+use voip::{Account, Call as VoipCall, CallError, Endpoint, MediaHandle, OutgoingCall, Progress};
 
-use crate::common::{Common, seconds};
+use crate::common::{Common, check_target, frequency, seconds};
 use crate::interrupt::interrupted;
 use crate::report::Reporter;
-use crate::session::{CallReport, Limits, attend, finish, record};
+use crate::session::{CallReport, GOODBYE, Limits, after, attend, finish, goodbye, may_record, record};
 use crate::{Failure, Outcome};
 
 /// The call ends when the other side hangs up, after --duration, or when --play and --dtmf are done.
@@ -26,7 +26,7 @@ pub(crate) struct Call {
     #[arg(long, value_name = "FILE.wav")]
     record: Option<PathBuf>,
     /// Send a tone of this frequency
-    #[arg(long, value_name = "HZ")]
+    #[arg(long, value_name = "HZ", value_parser = frequency)]
     tone: Option<f64>,
     /// Press these keys, after what was given before; rtp: (RFC 4733) is what can be had, info: and inband: come later
     #[arg(long, value_name = "[rtp:]DIGITS")]
@@ -61,17 +61,20 @@ impl Call {
     pub(crate) async fn run(self, common: &Common, reporter: &Reporter) -> Outcome {
         self.check()?;
         let account = common.account()?;
-        voip::resolve(&self.target, account.as_ref()).map_err(|error| Failure::usage(error.to_string()))?;
+        check_target(&self.target, account.as_ref())?;
+        may_record(self.record.as_deref())?;
         let samples = match &self.play {
             Some(file) => Some(crate::common::load_wav(file)?),
             None => None,
         };
         let (endpoint, _incoming) = common.endpoint().await?;
-        let registration = common.registration(&endpoint, account.as_ref(), reporter).await?;
-        let outcome = self.call(&endpoint, account.as_ref(), samples, reporter).await;
-        if let (Some(registration), Some(account)) = (registration, &account) {
-            crate::common::unregister(registration, account, reporter).await;
-        }
+        let outcome = async {
+            let registration = common.registration(&endpoint, account.as_ref(), reporter).await?;
+            let outcome = self.call(&endpoint, account.as_ref(), samples, reporter).await;
+            registration.done(reporter).await;
+            outcome
+        };
+        let outcome = outcome.await;
         endpoint.shut_down().await;
         outcome
     }
@@ -135,7 +138,7 @@ impl Call {
         let outgoing = dial.start().await.map_err(|error| Failure::failed(error.to_string()))?;
         let report = CallReport::new(reporter, 1, outgoing.call_id());
         report.event("dialing", json!({ "to": self.target }));
-        let Some(call) = self.wait_for_answer(outgoing, &report).await? else { return Ok(()) };
+        let call = self.wait_for_answer(outgoing, &report).await?;
         report.answered(&call);
         let recording = record(&call, self.record.as_deref(), 1).await?;
         if let Some(hz) = self.tone {
@@ -150,23 +153,31 @@ impl Call {
         let ended = attend(call, &report, limits, work(media, samples, self.digits()?)).await;
         finish(recording).await?;
         let ended = ended?;
-        report.ended(&ended);
-        if ended.by == voip::Side::Error { Err(Failure::failed(ended.to_string())) } else { Ok(()) }
+        report.ended(ended.as_ref());
+        match ended {
+            Some(ended) if ended.by == voip::Side::Error => Err(Failure::failed(ended.to_string())),
+            _ => Ok(()),
+        }
     }
 
-    /// `None` when Ctrl-C came first and the call was cancelled.
+    /// [`Failure::Interrupted`] when Ctrl-C came first and the call was cancelled.
     async fn wait_for_answer(
         &self,
         mut outgoing: OutgoingCall,
         report: &CallReport<'_>,
-    ) -> Result<Option<VoipCall>, Failure> {
+    ) -> Result<VoipCall, Failure> {
+        // A host that never says a word cannot be sent a CANCEL: it is given up without it.
+        let mut silent = std::pin::pin!(after(self.ring_timeout.map(|timeout| timeout + GOODBYE)));
         loop {
             let progress = tokio::select! {
                 progress = outgoing.progress() => progress,
                 () = interrupted() => {
-                    let ended = outgoing.cancel().await.map_err(|error| Failure::failed(error.to_string()))?;
-                    report.ended(&ended);
-                    return Ok(None);
+                    report.ended(goodbye(outgoing.cancel()).await?.as_ref());
+                    return Err(Failure::Interrupted);
+                }
+                () = &mut silent => {
+                    report.ended(None);
+                    return Err(Failure::failed(format!("{}: nobody answers; is it switched on?", self.target)));
                 }
             };
             let Some(progress) = progress else { break };
@@ -178,16 +189,19 @@ impl Call {
             }
         }
         let ended = outgoing.end();
-        match outgoing.answered().await {
-            Ok(call) => Ok(Some(call)),
-            Err(error) => {
-                if let Some(ended) = ended {
-                    report.ended(&ended);
-                }
-                Err(Failure::failed(format!("{}: {error}", self.target)))
-            }
-        }
+        outgoing.answered().await.map_err(|error| {
+            let Some(ended) = ended else { return Failure::failed(format!("{}: {error}", self.target)) };
+            report.ended(Some(&ended));
+            Failure::failed(format!("{}: {ended}{}", self.target, elsewhere(&error)))
+        })
     }
+}
+
+/// Where a redirection points.
+fn elsewhere(error: &CallError) -> String {
+    let CallError::Rejected { contacts, .. } = error else { return String::new() };
+    let contacts: Vec<_> = contacts.iter().map(ToString::to_string).collect();
+    if contacts.is_empty() { String::new() } else { format!("; call {} instead", contacts.join(" or ")) }
 }
 
 /// Plays, then presses the keys.

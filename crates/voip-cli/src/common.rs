@@ -14,9 +14,29 @@ use voip::{
     RegistrationState, SrtpPolicy, StatusCode, Tls, Uri,
 };
 
+use crate::interrupt::interrupted;
 use crate::report::Reporter;
+use crate::session::GOODBYE;
 use crate::wire::WireLog;
 use crate::{Failure, Outcome};
+
+/// Who calls when nobody is named.
+const ANONYMOUS: &str = "sip:anonymous@anonymous.invalid";
+
+/// Without these, or with two of them, no request finds its way or its answer back.
+const OUR_HEADERS: [HeaderName; 11] = [
+    HeaderName::VIA,
+    HeaderName::FROM,
+    HeaderName::TO,
+    HeaderName::CALL_ID,
+    HeaderName::CSEQ,
+    HeaderName::CONTACT,
+    HeaderName::MAX_FORWARDS,
+    HeaderName::ROUTE,
+    HeaderName::RECORD_ROUTE,
+    HeaderName::CONTENT_TYPE,
+    HeaderName::CONTENT_LENGTH,
+];
 
 /// What can be said for every subcommand.
 #[derive(Debug, Args)]
@@ -165,6 +185,9 @@ impl Common {
             config = config.advertise(address);
         }
         if let Some(name) = &self.user_agent {
+            if name.is_empty() || name.contains(char::is_control) {
+                return Err(Failure::usage(format!("--user-agent {name:?}: expected one line of text")));
+            }
             config = config.user_agent(name);
         }
         for header in &self.header {
@@ -191,10 +214,13 @@ impl Common {
             if self.register {
                 return Err(Failure::usage("--register needs --aor: who is to be registered?"));
             }
-            if !self.proxy.is_empty() {
-                return Err(Failure::usage("--proxy needs --aor: who is to go through it?"));
+            if self.proxy.is_empty() {
+                return Ok(None);
             }
-            return Ok(None);
+            let nobody = Account::new(ANONYMOUS).map(|account| account.display_name("Anonymous"));
+            return self
+                .through_proxies(nobody.map_err(|error| Failure::usage(error.to_string()))?)
+                .map(Some);
         };
         let mut account = Account::new(aor).map_err(|error| Failure::usage(format!("--aor: {error}")))?;
         if let Some(password) = self.password()? {
@@ -206,10 +232,11 @@ impl Common {
         if let Some(registrar) = &self.registrar {
             account = account.registrar(parse_uri("--registrar", registrar)?);
         }
-        for proxy in &self.proxy {
-            account = account.proxy(parse_uri("--proxy", proxy)?);
-        }
-        Ok(Some(account))
+        self.through_proxies(account).map(Some)
+    }
+
+    fn through_proxies(&self, account: Account) -> Result<Account, Failure> {
+        self.proxy.iter().try_fold(account, |account, proxy| Ok(account.proxy(parse_uri("--proxy", proxy)?)))
     }
 
     /// The account, where one is needed.
@@ -218,16 +245,19 @@ impl Common {
             .ok_or_else(|| Failure::usage("--aor is missing: who are we? (sip:user@domain, or set SIP_AOR)"))
     }
 
-    /// With `--register`: registers and says so. The handle keeps the registration.
+    /// With `--register`: registers and says so.
     pub(crate) async fn registration(
         &self,
         endpoint: &Endpoint,
         account: Option<&Account>,
         reporter: &Reporter,
-    ) -> Result<Option<Registration>, Failure> {
+    ) -> Result<Standing, Failure> {
         match account {
-            Some(account) if self.register => register(endpoint, account, reporter).await.map(Some),
-            _ => Ok(None),
+            Some(account) if self.register => {
+                let registration = register(endpoint, account, reporter).await?;
+                Ok(Standing(Some((registration, account.clone()))))
+            }
+            _ => Ok(Standing(None)),
         }
     }
 
@@ -271,7 +301,20 @@ impl Common {
     }
 }
 
-/// Registers and reports the outcome.
+/// The registration behind `--register`, if that was asked for.
+#[derive(Debug)]
+pub(crate) struct Standing(Option<(Registration, Account)>);
+
+impl Standing {
+    /// Unregisters, when there is something to unregister.
+    pub(crate) async fn done(self, reporter: &Reporter) {
+        if let Some((registration, account)) = self.0 {
+            unregister(registration, &account, reporter).await;
+        }
+    }
+}
+
+/// Registers and reports the outcome; [`Failure::Interrupted`] when Ctrl-C came first.
 pub(crate) async fn register(
     endpoint: &Endpoint,
     account: &Account,
@@ -280,7 +323,10 @@ pub(crate) async fn register(
     reporter.event("registering", json!({ "aor": account.aor().to_string() }));
     let mut registration =
         endpoint.keep_registered(account).await.map_err(|error| Failure::failed(error.to_string()))?;
-    let state = registration.changed().await;
+    let state = tokio::select! {
+        state = registration.changed() => state,
+        () = interrupted() => return Err(Failure::Interrupted),
+    };
     match report_registration(account, state.as_ref(), reporter) {
         Some(failure) => Err(failure),
         None => Ok(registration),
@@ -289,10 +335,23 @@ pub(crate) async fn register(
 
 /// Takes the binding off, and says so.
 pub(crate) async fn unregister(registration: Registration, account: &Account, reporter: &Reporter) {
-    match registration.unregister().await {
-        Ok(()) => reporter.event("unregistered", json!({ "aor": account.aor().to_string() })),
-        Err(error) => reporter.event("error", json!({ "message": error.to_string() })),
+    match tokio::time::timeout(GOODBYE, registration.unregister()).await {
+        Err(_) => reporter
+            .event("error", json!({ "message": "the registrar has not confirmed that we unregister" })),
+        Ok(Ok(())) => reporter.event("unregistered", json!({ "aor": account.aor().to_string() })),
+        Ok(Err(error)) => reporter.event("error", json!({ "message": error.to_string() })),
     }
+}
+
+/// Whom to call or ask, before a socket is opened.
+pub(crate) fn check_target(target: &str, account: Option<&Account>) -> Outcome {
+    let uri = voip::resolve(target, account).map_err(|error| Failure::usage(error.to_string()))?;
+    if uri.is_sip() {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "{target}: only sip: and sips: can be reached, and tel: at the domain of --aor"
+    )))
 }
 
 /// The samples of a WAV file to play, before anybody is called.
@@ -344,9 +403,16 @@ pub(crate) fn parse_uri(flag: &str, text: &str) -> Result<Uri, Failure> {
 }
 
 fn parse_header(text: &str) -> Result<(HeaderName, &str), Failure> {
-    let error = || Failure::usage(format!("--header {text:?}: expected 'Name: value'"));
+    let error = || Failure::usage(format!("--header {text:?}: expected 'Name: value' on one line"));
     let (name, value) = text.split_once(':').ok_or_else(error)?;
-    Ok((HeaderName::parse(name.trim().to_owned()).map_err(|_| error())?, value.trim()))
+    let name = HeaderName::parse(name.trim().to_owned()).map_err(|_| error())?;
+    if value.contains(char::is_control) {
+        return Err(error());
+    }
+    if OUR_HEADERS.contains(&name) {
+        return Err(Failure::usage(format!("--header {name}: this one is written by the stack itself")));
+    }
+    Ok((name, value.trim()))
 }
 
 fn parse_ports(text: &str) -> Result<PortChoice, Failure> {
@@ -371,6 +437,12 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|_| error())
 }
 
+/// A frequency below half the sampling rate.
+pub(crate) fn frequency(text: &str) -> Result<f64, String> {
+    let hz: Option<f64> = text.parse().ok().filter(|hz| (1.0..4000.0).contains(hz));
+    hz.ok_or_else(|| format!("{text}: expected a frequency from 1 Hz to below 4,000 Hz"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -379,7 +451,19 @@ mod tests {
     fn a_header_is_split_at_its_colon() {
         let (name, value) = parse_header("X-Room: 12:30").unwrap();
         assert_eq!((name.as_str(), value), ("X-Room", "12:30"));
-        assert!(parse_header("no colon").is_err());
+        for wrong in
+            ["no colon", "X-A: 1\r\nX-B: 2", "X-A: 1\n", "X A: 1", "v: SIP/2.0/UDP host", "content-length: 9"]
+        {
+            assert!(parse_header(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_tone_lies_where_a_phone_can_carry_it() {
+        assert_eq!(frequency("440"), Ok(440.0));
+        for wrong in ["0", "-1", "4000", "nan", "inf", "a"] {
+            assert!(frequency(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ use voip::{
 };
 
 use crate::common::{Common, Srtp};
+use crate::interrupt::interrupted;
 use crate::report::Reporter;
 use crate::session::CallReport;
 use crate::{Failure, Outcome};
@@ -54,6 +55,13 @@ struct Phone {
 
 impl Demo {
     pub(crate) async fn run(self, common: &Common, reporter: &Reporter) -> Outcome {
+        tokio::select! {
+            outcome = self.verify(common, reporter) => outcome,
+            () = interrupted() => Err(Failure::failed("interrupted before every step was verified")),
+        }
+    }
+
+    async fn verify(&self, common: &Common, reporter: &Reporter) -> Outcome {
         if let Some(dir) = &self.record {
             std::fs::create_dir_all(dir)
                 .map_err(|error| Failure::usage(format!("{}: {error}", dir.display())))?;
@@ -132,7 +140,7 @@ impl Demo {
         let ended =
             step(reporter, "hang up", async { tokio::try_join!(at_alice.hang_up(), hung_up(&mut at_bob)) })
                 .await?;
-        report.ended(&ended.0);
+        report.ended(Some(&ended.0));
         Ok(())
     }
 

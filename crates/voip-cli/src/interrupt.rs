@@ -13,6 +13,11 @@ pub(crate) async fn interrupted() {
     let _ = SIGNALS.subscribe().wait_for(|&signals| signals > 0).await;
 }
 
+/// Ends what is still going on as the first signal does.
+pub(crate) fn wind_up() {
+    SIGNALS.send_modify(|signals| *signals = (*signals).max(1));
+}
+
 /// Listens to signals; ends with the second one.
 pub(crate) async fn second_interrupt() {
     for _ in 0..2 {

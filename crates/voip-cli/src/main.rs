@@ -20,6 +20,7 @@ mod report;
 mod session;
 mod wire;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -74,12 +75,18 @@ enum Failure {
     Usage(String),
     /// The call, the registration or the input failed: exit code 1.
     Failed(String),
+    /// As [`Failed`](Self::Failed), and the events on stdout have said so already.
+    Reported(String),
+    /// Ctrl-C came before there was anything to end in good order: exit code 0.
+    Interrupted,
 }
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (Self::Usage(text) | Self::Failed(text)) = self;
-        f.write_str(text)
+        match self {
+            Self::Usage(text) | Self::Failed(text) | Self::Reported(text) => f.write_str(text),
+            Self::Interrupted => f.write_str("interrupted"),
+        }
     }
 }
 
@@ -100,43 +107,50 @@ impl Failure {
 
 type Outcome = Result<(), Failure>;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let cli = Cli::parse();
     cli.common.start_logging();
     let reporter = Reporter::new(cli.common.json, cli.common.show_callers);
-    let outcome = tokio::select! {
-        outcome = run(cli, &reporter) => outcome,
-        () = interrupt::second_interrupt() => std::process::exit(130),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            let (code, text) = match failure {
-                Failure::Usage(text) => (2, text),
-                Failure::Failed(text) => (1, text),
-            };
-            reporter.error(&text);
-            ExitCode::from(code)
+    let Err(failure) = run(cli, &reporter) else { return ExitCode::SUCCESS };
+    match &failure {
+        Failure::Usage(text) | Failure::Failed(text) => reporter.error(text),
+        Failure::Reported(text) => reporter.last_line(text),
+        Failure::Interrupted => {}
+    }
+    match failure {
+        Failure::Usage(_) => ExitCode::from(2),
+        Failure::Failed(_) | Failure::Reported(_) => ExitCode::FAILURE,
+        Failure::Interrupted => ExitCode::SUCCESS,
+    }
+}
+
+fn run(cli: Cli, reporter: &Reporter) -> Outcome {
+    let common = &cli.common;
+    common.check()?;
+    match cli.command {
+        Command::Demo(demo) => until_told_twice(demo.run(common, reporter)),
+        Command::Answer(answer) => until_told_twice(answer.run(common, reporter)),
+        Command::Call(call) => until_told_twice(call.run(common, reporter)),
+        Command::Register(register) => until_told_twice(register.run(common, reporter)),
+        Command::Options(options) => until_told_twice(options.run(common, reporter)),
+        Command::Message { .. } => Err(Failure::not_available_yet("message")),
+        Command::Registrar(registrar) => until_told_twice(registrar.run(common, reporter)),
+        Command::Parse(parse) => parse.run(common),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "voip", &mut script);
+            // A reader that went away (`| head`) has read what it wanted.
+            let _ = std::io::stdout().write_all(&script);
+            Ok(())
         }
     }
 }
 
-async fn run(cli: Cli, reporter: &Reporter) -> Outcome {
-    let common = cli.common;
-    common.check()?;
-    match cli.command {
-        Command::Demo(demo) => demo.run(&common, reporter).await,
-        Command::Answer(answer) => answer.run(&common, reporter).await,
-        Command::Call(call) => call.run(&common, reporter).await,
-        Command::Register(register) => register.run(&common, reporter).await,
-        Command::Options(options) => options.run(&common, reporter).await,
-        Command::Message { .. } => Err(Failure::not_available_yet("message")),
-        Command::Registrar(registrar) => registrar.run(&common, reporter).await,
-        Command::Parse(parse) => parse.run(&common),
-        Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "voip", &mut std::io::stdout());
-            Ok(())
-        }
+/// Does what needs the network; each subcommand ends in good order on the first Ctrl-C, and the second one ends it here.
+#[tokio::main]
+async fn until_told_twice(work: impl Future<Output = Outcome>) -> Outcome {
+    tokio::select! {
+        outcome = work => outcome,
+        () = interrupt::second_interrupt() => std::process::exit(130),
     }
 }

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::json;
-use voip::{HeaderName, Response};
+use voip::{Account, Endpoint, HeaderName, Response};
 
-use crate::common::{Common, seconds};
+use crate::common::{Common, check_target, seconds};
 use crate::interrupt::interrupted;
 use crate::report::Reporter;
 use crate::{Failure, Outcome};
@@ -17,7 +17,7 @@ pub(crate) struct Options {
     /// Whom to ask: sip:example.com, sip:bob@example.com
     target: String,
     /// How many times
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     count: u32,
     /// Time between two requests
     #[arg(long, value_name = "SECS", default_value = "1", value_parser = seconds)]
@@ -27,31 +27,41 @@ pub(crate) struct Options {
 impl Options {
     pub(crate) async fn run(self, common: &Common, reporter: &Reporter) -> Outcome {
         let account = common.account()?;
-        voip::resolve(&self.target, account.as_ref()).map_err(|error| Failure::usage(error.to_string()))?;
+        check_target(&self.target, account.as_ref())?;
         let (endpoint, _incoming) = common.endpoint().await?;
-        let mut answered = 0;
+        let outcome = tokio::select! {
+            outcome = self.ask(&endpoint, account.as_ref(), reporter) => outcome,
+            () = interrupted() => Ok(()),
+        };
+        endpoint.shut_down().await;
+        outcome
+    }
+
+    /// Fails when no request was answered, for the reason of the last one.
+    async fn ask(&self, endpoint: &Endpoint, account: Option<&Account>, reporter: &Reporter) -> Outcome {
+        let mut answered = false;
+        let mut failure = Ok(());
         for number in 0..self.count {
             if number > 0 {
                 tokio::time::sleep(self.interval).await;
             }
             let started = Instant::now();
-            let answer = tokio::select! {
-                answer = endpoint.options(&self.target, account.as_ref()) => answer,
-                () = interrupted() => break,
-            };
-            match answer {
+            match endpoint.options(&self.target, account).await {
                 Ok(response) => {
-                    answered += 1;
+                    answered = true;
                     report(&response, started.elapsed(), reporter);
                 }
-                Err(error) => reporter.event("error", json!({ "message": error.to_string() })),
+                Err(error) => {
+                    let message = format!("{}: {error}", self.target);
+                    // The last failure is said by the command itself.
+                    if answered || number + 1 < self.count {
+                        reporter.event("error", json!({ "message": message }));
+                    }
+                    failure = Err(Failure::failed(message));
+                }
             }
         }
-        endpoint.shut_down().await;
-        match answered {
-            0 => Err(Failure::failed(format!("{}: no answer", self.target))),
-            _ => Ok(()),
-        }
+        if answered { Ok(()) } else { failure }
     }
 }
 

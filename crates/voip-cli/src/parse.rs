@@ -1,6 +1,6 @@
 //! `voip parse`: reads a SIP message or a session description as the stack reads it, and says what is wrong with it.
 
-use std::io::{IsTerminal, Read};
+use std::io::{IsTerminal, Read, Write};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -52,11 +52,12 @@ impl Parse {
             self.read().map_err(|error| Failure::usage(format!("{}: {error}", self.file.display())))?;
         let mut refused = None;
         let mut show = |reading: Reading, to_json: fn(&Reading) -> Value| {
-            if common.json {
-                println!("{}", to_json(&reading));
-            } else {
-                print_reading(&reading);
-            }
+            let mut out = std::io::stdout().lock();
+            // A reader that went away (`| head`) does not change the verdict.
+            let _ = match common.json {
+                true => writeln!(out, "{}", to_json(&reading)),
+                false => print_reading(&mut out, &reading),
+            };
             if !reading.ok && refused.is_none() {
                 refused = Some(reading.problems.first().map(ToString::to_string).unwrap_or_default());
             }
@@ -70,7 +71,7 @@ impl Parse {
         } else {
             show(self.read_message(bytes), message_json);
         }
-        refused.map_or(Ok(()), |reason| Err(Failure::failed(reason)))
+        refused.map_or(Ok(()), |reason| Err(Failure::Reported(reason)))
     }
 
     fn read(&self) -> std::io::Result<Vec<u8>> {
@@ -226,28 +227,30 @@ fn problems_json(problems: &[Trouble]) -> Value {
     problems.iter().map(problem).collect()
 }
 
-fn print_reading(reading: &Reading) {
+fn print_reading(out: &mut impl Write, reading: &Reading) -> std::io::Result<()> {
     match &reading.message {
-        Some(Message::Request(request)) => println!("{} {}", request.method(), request.uri_text()),
-        Some(Message::Response(response)) => println!("{} {}", response.status().code(), response.reason()),
+        Some(Message::Request(request)) => writeln!(out, "{} {}", request.method(), request.uri_text())?,
+        Some(Message::Response(response)) => {
+            writeln!(out, "{} {}", response.status().code(), response.reason())?
+        }
         None => {}
     }
     if let Some(message) = &reading.message {
         for (name, value) in message.headers().iter() {
-            println!("  {:<24} {}", name.as_str(), String::from_utf8_lossy(value));
+            writeln!(out, "  {:<24} {}", name.as_str(), String::from_utf8_lossy(value))?;
         }
-        println!("  body: {} bytes", message.body().len());
+        writeln!(out, "  body: {} bytes", message.body().len())?;
     }
     for trouble in &reading.problems {
-        println!("\n{trouble}");
+        writeln!(out, "\n{trouble}")?;
         if let Some((line, column)) = line_at(&reading.bytes, trouble.at) {
-            println!("  {line}\n  {}^", " ".repeat(column));
+            writeln!(out, "  {line}\n  {}^", " ".repeat(column))?;
         }
         if !trouble.hint.is_empty() {
-            println!("  hint: {}", trouble.hint);
+            writeln!(out, "  hint: {}", trouble.hint)?;
         }
     }
-    println!("{}", if reading.ok { "ok" } else { "not acceptable" });
+    writeln!(out, "{}", if reading.ok { "ok" } else { "not acceptable" })
 }
 
 /// The line around a byte, as it can be shown, and the column of the byte in it.

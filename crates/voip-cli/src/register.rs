@@ -14,7 +14,7 @@ use crate::{Failure, Outcome};
 #[derive(Debug, Args)]
 pub(crate) struct Register {
     /// How long a registration should last; the registrar may shorten it
-    #[arg(long, value_name = "SECS", default_value_t = 3600)]
+    #[arg(long, value_name = "SECS", default_value_t = 3600, value_parser = clap::value_parser!(u32).range(1..))]
     expires: u32,
     /// Register, print the binding, unregister and exit
     #[arg(long)]
@@ -25,11 +25,15 @@ impl Register {
     pub(crate) async fn run(self, common: &Common, reporter: &Reporter) -> Outcome {
         let account = common.required_account()?.expires(Duration::from_secs(self.expires.into()));
         let (endpoint, _incoming) = common.endpoint().await?;
-        let mut registration = register(&endpoint, &account, reporter).await?;
-        let outcome = if self.once { Ok(()) } else { keep(&mut registration, &account, reporter).await };
-        if outcome.is_ok() {
+        let outcome = async {
+            let mut registration = register(&endpoint, &account, reporter).await?;
+            if !self.once {
+                keep(&mut registration, &account, reporter).await?;
+            }
             unregister(registration, &account, reporter).await;
-        }
+            Ok(())
+        };
+        let outcome = outcome.await;
         endpoint.shut_down().await;
         outcome
     }

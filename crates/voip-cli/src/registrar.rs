@@ -35,7 +35,7 @@ impl Registrar {
         loop {
             tokio::select! {
                 event = running.next() => match event {
-                    Some(event) => report(&event, reporter),
+                    Some(event) => report(&event, &self.domain, reporter),
                     None => return Err(Failure::failed("the registrar has ended")),
                 },
                 () = interrupted() => return Ok(()),
@@ -44,15 +44,16 @@ impl Registrar {
     }
 }
 
-fn report(event: &Event, reporter: &Reporter) {
+fn report(event: &Event, domain: &str, reporter: &Reporter) {
+    let aor = |user: &str| format!("sip:{user}@{domain}");
     match event {
         Event::Registered { user, contacts } => {
             let contacts: Vec<_> = contacts.iter().map(ToString::to_string).collect();
             let name = if contacts.is_empty() { "unregistered" } else { "registered" };
-            reporter.event(name, json!({ "aor": user.as_str(), "contacts": contacts }));
+            reporter.event(name, json!({ "aor": aor(user), "contacts": contacts }));
         }
         Event::Denied { user, flow } => {
-            reporter.event("denied", json!({ "aor": user.as_str(), "source": flow.remote.to_string() }));
+            reporter.event("denied", json!({ "aor": aor(user), "source": flow.remote.to_string() }));
         }
         Event::Forwarded { method, target, branches } => {
             reporter.event(

@@ -47,7 +47,13 @@ impl Reporter {
         if self.json {
             self.print("error", None, json!({ "message": message }));
         }
-        eprintln!("voip: {message}");
+        self.last_line(message);
+    }
+
+    /// The reason alone, where the events have said it already.
+    pub(crate) fn last_line(&self, message: &str) {
+        // Nobody reads stderr any more: no reason to fail otherwise.
+        let _ = writeln!(std::io::stderr().lock(), "voip: {message}");
     }
 
     /// A caller or callee as it may be shown: masked to the last four characters unless `--show-callers`.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use voip::{Call, CallEvent, Direction, Ended, Recording, Side, Statistics, StatusCode};
+use voip::{Call, CallError, CallEvent, Direction, Ended, Recording, Side, Statistics, StatusCode};
 
 use crate::Failure;
 use crate::interrupt::interrupted;
@@ -84,8 +84,9 @@ impl<'a> CallReport<'a> {
         );
     }
 
-    pub(crate) fn ended(&self, ended: &Ended) {
-        let by = match ended.by {
+    /// The end; `None` when we hung up and the other side has not confirmed it.
+    pub(crate) fn ended(&self, ended: Option<&Ended>) {
+        let by = match ended.map_or(Side::Local, |ended| ended.by) {
             Side::Local => "local",
             Side::Remote => "remote",
             Side::Error => "error",
@@ -94,12 +95,23 @@ impl<'a> CallReport<'a> {
             "ended",
             json!({
                 "by": by,
-                "status": ended.status.map(StatusCode::code),
-                "reason": ended.reason.as_str(),
+                "status": ended.and_then(|ended| ended.status).map(StatusCode::code),
+                "reason": ended.map_or("hung up, which the other side has not confirmed", |ended| ended.reason.as_str()),
                 "duration_ms": milliseconds(self.started.elapsed()),
             }),
         );
     }
+}
+
+/// How long we wait for the answer to a BYE, to a CANCEL, or to a REGISTER that unregisters.
+pub(crate) const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Waits until our hanging up is confirmed; `None` when that takes too long: whoever pressed Ctrl-C wants to leave.
+pub(crate) async fn goodbye(
+    end: impl Future<Output = Result<Ended, CallError>>,
+) -> Result<Option<Ended>, Failure> {
+    let ended = tokio::time::timeout(GOODBYE, end).await.ok().transpose();
+    ended.map_err(|error| Failure::failed(error.to_string()))
 }
 
 fn milliseconds(duration: Duration) -> u64 {
@@ -124,22 +136,23 @@ pub(crate) struct Limits {
 /// Carries a call to its end: reports its events, holds and resumes, hangs up in time or on Ctrl-C.
 ///
 /// `work` is what is done in the call meanwhile (playing, pressing keys); its failure ends the call and comes back.
+/// `None` when we hung up and the other side has not confirmed it.
 pub(crate) async fn attend(
     mut call: Call,
     report: &CallReport<'_>,
     limits: Limits,
     work: impl Future<Output = Result<(), Failure>>,
-) -> Result<Ended, Failure> {
+) -> Result<Option<Ended>, Failure> {
     let ended = carry(&mut call, report, limits, work).await;
     if let Ok(statistics) = call.statistics().await {
         report.media(&statistics);
     }
     match ended {
-        Ok(Some(ended)) => Ok(ended),
-        Ok(None) => call.hang_up().await.map_err(|error| Failure::failed(error.to_string())),
+        Ok(Some(ended)) => Ok(Some(ended)),
+        Ok(None) => goodbye(call.hang_up()).await,
         Err(failure) => {
             // The failure is what the user has to know, whatever becomes of the BYE.
-            let _ = call.hang_up().await;
+            let _ = goodbye(call.hang_up()).await;
             Err(failure)
         }
     }
@@ -188,10 +201,21 @@ async fn carry(
 }
 
 /// Sleeps; without a time for ever.
-async fn after(time: Option<Duration>) {
+pub(crate) async fn after(time: Option<Duration>) {
     match time {
         Some(time) => tokio::time::sleep(time).await,
         None => std::future::pending().await,
+    }
+}
+
+/// Whether a recording can be made, found out before anybody is called.
+pub(crate) fn may_record(file: Option<&Path>) -> Result<(), Failure> {
+    let folder = file.and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
+    match folder {
+        Some(folder) if !folder.is_dir() => {
+            Err(Failure::usage(format!("--record: there is no folder {}; make it first", folder.display())))
+        }
+        _ => Ok(()),
     }
 }
 

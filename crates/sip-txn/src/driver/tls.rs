@@ -73,13 +73,15 @@ fn reason(remote: SocketAddr, name: &str, error: &io::Error) -> String {
         matches!(why, CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. });
     let expired = matches!(why, CertificateError::Expired | CertificateError::ExpiredContext { .. });
     let what = if wrong_name {
-        format!("the certificate is not for {name}")
+        format!("the certificate is not for {name}: use the name it is for")
     } else if expired {
-        format!("the certificate of {name} has expired")
+        format!("the certificate of {name} has expired: its owner must renew it")
     } else if *why == CertificateError::UnknownIssuer {
-        format!("the certificate of {name} is signed by nobody we trust")
+        format!(
+            "the certificate of {name} is signed by nobody we trust: add its authority to the trusted ones"
+        )
     } else {
-        format!("the certificate of {name} is not valid")
+        format!("the certificate of {name} is not valid: its owner must get another one")
     };
     format!("tls:{remote}: {what} ({error})")
 }
