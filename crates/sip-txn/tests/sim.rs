@@ -163,7 +163,7 @@ impl Side {
                 }
             }
             Event::ClientEnded { client, ending } => self.endings.entry(client).or_default().push(ending),
-            Event::ServerEnded { .. } | Event::StrayResponse { .. } => {}
+            Event::ServerEnded { .. } | Event::StrayResponse { .. } | Event::Repeated { .. } => {}
             other => panic!("UDP needs no {other:?}"),
         }
     }

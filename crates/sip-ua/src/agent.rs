@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sdp::Direction;
-use sip_msg::{CSeq, Method, Request, Response, StatusCode, Text, To};
+use sip_msg::{CSeq, Method, Request, Response, StatusCode, Text, To, Via};
 use sip_txn::{ClientId, Ending, Flow, Input, ServerId};
 
 use crate::command::{Account, Invite, OutOfDialog, Reply};
@@ -427,6 +427,11 @@ impl Agent {
                     self.with_call(id, |usage, context| usage.handle_cancelled(context, now, invite));
                 }
             }
+            sip_txn::Event::Repeated { invite } => {
+                if let Some(id) = self.context.servers.get(&invite).copied() {
+                    self.with_call(id, |usage, context| usage.handle_repeated(context, now, invite));
+                }
+            }
             sip_txn::Event::Response { client, flow, response } => {
                 self.handle_response(now, client, &flow, response)
             }
@@ -446,6 +451,10 @@ impl Agent {
     }
 
     fn handle_response(&mut self, now: Instant, client: ClientId, flow: &Flow, response: Response) {
+        // RFC 3261 §8.1.3.3: with a second Via it was meant for somebody behind us, and nobody is there.
+        if response.headers().all::<Via>().count() > 1 {
+            return;
+        }
         match self.context.clients.get(&client).copied() {
             Some(Owner::Call(id)) => {
                 self.with_call(id, |usage, context| usage.handle_response(context, now, client, response));
@@ -490,7 +499,7 @@ impl Agent {
     /// The order of RFC 3261 §8.2: what the request needs of us, then what it wants.
     fn handle_request(&mut self, now: Instant, server: ServerId, flow: Flow, request: Request) {
         let key = DialogKey::of_request(&request);
-        let offer = match screen(&request) {
+        let offer = match screen(&request, &self.context.methods()) {
             Ok(offer) => offer,
             Err(refusal) => {
                 let tag = self.context.ids.tag();
@@ -501,7 +510,8 @@ impl Agent {
         };
         let in_call = key.as_ref().and_then(|key| self.context.dialogs.get(key).copied());
         // RFC 3261 §12.2.2: what does not change the dialog is worked on as if it had come outside of it.
-        let neutral = matches!(*request.method(), Method::OPTIONS | Method::MESSAGE);
+        let neutral =
+            *request.method() == Method::OPTIONS || self.context.config.takes.contains(request.method());
         if let (true, Some(key), Some(id)) = (neutral, &key, in_call) {
             let number = request.headers().require::<CSeq>().map_or(0, |cseq| cseq.number);
             if self.with_call(id, |usage, _| usage.is_out_of_order(key, number)) == Some(true) {
@@ -628,7 +638,8 @@ mod tests {
         let request = lab.peer_request(Method::OPTIONS, 1, None);
         lab.receive(request);
         let response = lab.sent_response(StatusCode::OK);
-        assert!(response.headers().require::<Allow>().unwrap().contains(&Method::MESSAGE));
+        let allowed = response.headers().require::<Allow>().unwrap();
+        assert!(allowed.contains(&Method::INVITE) && !allowed.contains(&Method::MESSAGE));
         assert!(response.headers().require::<Accept>().unwrap().accepts("application/sdp"));
         assert!(response.headers().contains(HeaderName::SUPPORTED));
         assert!(response.headers().require::<To>().unwrap().tag().is_some());
@@ -640,7 +651,7 @@ mod tests {
     #[test]
     fn an_unknown_method_gets_405() {
         let mut lab = Scripted::new();
-        for method in ["PRACK", "REFER", "REGISTER", "FROBNICATE"] {
+        for method in ["PRACK", "REFER", "REGISTER", "MESSAGE", "FROBNICATE"] {
             let request = lab.peer_request(method.parse().unwrap(), 1, None);
             lab.receive(request);
             let refusal = lab.sent_response(StatusCode::METHOD_NOT_ALLOWED);
@@ -667,6 +678,7 @@ mod tests {
         lab.receive(request);
         let refusal = lab.sent_response(StatusCode::UNSUPPORTED_MEDIA_TYPE);
         assert!(refusal.headers().require::<Accept>().unwrap().accepts("application/sdp"));
+        assert_eq!(refusal.headers().raw(HeaderName::ACCEPT_ENCODING), Some(&b"identity"[..]));
         let mut request = lab.peer_request(Method::INVITE, 2, None);
         request.set_body("application/isup", "x");
         request.headers_mut().push_raw(HeaderName::CONTENT_DISPOSITION, "signal;Handling=optional").unwrap();
@@ -682,6 +694,14 @@ mod tests {
     #[test]
     fn a_message_waits_for_the_application() {
         let mut lab = Scripted::new();
+        let request = lab.peer_request(Method::OPTIONS, 1, None);
+        lab.agent.context.config = lab.agent.context.config.clone().takes([Method::MESSAGE, Method::INVITE]);
+        lab.receive(request);
+        let allowed = lab.sent_response(StatusCode::OK).headers().require::<Allow>().unwrap();
+        assert_eq!(
+            allowed.0.iter().filter(|method| [Method::MESSAGE, Method::INVITE].contains(method)).count(),
+            2
+        );
         let mut request = lab.peer_request(Method::MESSAGE, 1, None);
         request.set_body("text/plain", "hello");
         lab.receive(request);
@@ -698,6 +718,7 @@ mod tests {
     #[test]
     fn a_message_that_nobody_answers_is_answered_in_time() {
         let mut lab = Scripted::new();
+        lab.agent.context.config.takes.push(Method::MESSAGE);
         let request = lab.peer_request(Method::MESSAGE, 1, None);
         lab.receive(request);
         lab.event();

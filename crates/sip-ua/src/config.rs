@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use sip_msg::Text;
+use sip_msg::{Method, Text};
+
+use crate::context::METHODS;
 
 /// Settings of an [`Agent`](crate::Agent).
 #[derive(Clone, Debug)]
@@ -12,6 +14,9 @@ pub struct Config {
     pub transactions: sip_txn::Config,
     /// What User-Agent and Server say.
     pub user_agent: Text,
+    /// Methods whose requests the application answers itself (see [`Event::OutOfDialog`](crate::Event::OutOfDialog)):
+    /// MESSAGE, for example. None; what is neither among them nor known to the agent is answered 405.
+    pub takes: Vec<Method>,
     /// What peers may make grow.
     pub limits: Limits,
     /// How long a re-INVITE of ours may go without a final answer before it is cancelled; 32 s.
@@ -25,6 +30,7 @@ impl Config {
         Self {
             transactions,
             user_agent: concat!("voip-rs/", env!("CARGO_PKG_VERSION")).into(),
+            takes: Vec::new(),
             limits: Limits::default(),
             change_timeout: Duration::from_secs(32),
         }
@@ -34,6 +40,13 @@ impl Config {
     #[must_use]
     pub fn user_agent(mut self, name: impl Into<Text>) -> Self {
         self.user_agent = name.into();
+        self
+    }
+
+    /// Methods whose requests the application answers itself. The agent's own methods are passed over.
+    #[must_use]
+    pub fn takes(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
+        self.takes = methods.into_iter().filter(|method| !METHODS.contains(method)).collect();
         self
     }
 

@@ -8,21 +8,13 @@ use sip_msg::{HeaderName, Method, Request, Response, Text};
 use sip_txn::{ClientId, Ending, RequestError, SendOptions, ServerId, TransactionLayer};
 
 use crate::config::Config;
-use crate::dialog::DialogKey;
+use crate::dialog::{Dialog, DialogKey};
 use crate::event::{DialogId, Event, Output, RegistrationId, RequestId};
 use crate::ids::Ids;
 
-/// The methods we answer otherwise than with 405.
-pub(crate) const METHODS: [Method; 8] = [
-    Method::INVITE,
-    Method::ACK,
-    Method::BYE,
-    Method::CANCEL,
-    Method::OPTIONS,
-    Method::INFO,
-    Method::MESSAGE,
-    Method::UPDATE,
-];
+/// The methods we answer ourselves; what the application takes besides, [`Context::methods`] adds.
+pub(crate) const METHODS: [Method; 7] =
+    [Method::INVITE, Method::ACK, Method::BYE, Method::CANCEL, Method::OPTIONS, Method::INFO, Method::UPDATE];
 
 /// The option tags we support, in Require of the peer too.
 pub(crate) const OPTIONS: [&str; 0] = [];
@@ -63,6 +55,11 @@ impl Context {
         self.output.push_back(Output::Event(event));
     }
 
+    /// The methods that are not answered with 405.
+    pub(crate) fn methods(&self) -> Vec<Method> {
+        METHODS.iter().chain(&self.config.takes).cloned().collect()
+    }
+
     /// Sends a request in a transaction of its own.
     pub(crate) fn send(
         &mut self,
@@ -70,7 +67,28 @@ impl Context {
         request: Request,
         owner: Owner,
     ) -> Result<ClientId, RequestError> {
-        let client = self.layer.request(now, request, SendOptions::default())?;
+        self.send_with(now, request, owner, SendOptions::default())
+    }
+
+    /// Sends a request of a dialog to where the dialog's route set leads.
+    pub(crate) fn send_in(
+        &mut self,
+        now: Instant,
+        dialog: &Dialog,
+        request: Request,
+        owner: Owner,
+    ) -> Result<ClientId, RequestError> {
+        self.send_with(now, request, owner, dialog.send_options())
+    }
+
+    fn send_with(
+        &mut self,
+        now: Instant,
+        request: Request,
+        owner: Owner,
+        options: SendOptions,
+    ) -> Result<ClientId, RequestError> {
+        let client = self.layer.request(now, request, options)?;
         self.clients.insert(client, owner);
         Ok(client)
     }
@@ -83,7 +101,7 @@ impl Context {
 
     /// Puts Allow, Supported and User-Agent on a request.
     pub(crate) fn introduce(&self, request: &mut Request) {
-        request.headers_mut().push(&Allow(METHODS.to_vec()));
+        request.headers_mut().push(&Allow(self.methods()));
         if !OPTIONS.is_empty() {
             request.headers_mut().push(&supported());
         }
@@ -98,7 +116,7 @@ impl Context {
     /// Puts Server, and with `capabilities` also Allow and Supported, on a response.
     pub(crate) fn sign_response(&self, response: &mut Response, capabilities: bool) {
         if capabilities {
-            response.headers_mut().push(&Allow(METHODS.to_vec()));
+            response.headers_mut().push(&Allow(self.methods()));
             response.headers_mut().push(&supported());
         }
         response.headers_mut().push(&Server(self.config.user_agent.clone()));

@@ -5,6 +5,8 @@
 use sip_msg::{CSeq, CallId, Contact, From, RecordRoute, Route, To};
 use sip_msg::{HeaderError, Headers, Method, Request, Response, Text, Uri};
 
+use sip_txn::SendOptions;
+
 use crate::target;
 
 /// Which end of the dialog we are.
@@ -167,6 +169,15 @@ impl Dialog {
             .header(&CallId(self.call_id.clone()))
             .header(&CSeq { number, method })
             .build()
+    }
+
+    /// How requests of this dialog are sent: a strict router stands in the Request-URI, not in Route, and is where they go
+    /// ([RFC 3261 §8.1.2]).
+    ///
+    /// [RFC 3261 §8.1.2]: https://www.rfc-editor.org/rfc/rfc3261#section-8.1.2
+    pub(crate) fn send_options(&self) -> SendOptions {
+        let strict = self.route_set.first().filter(|first| !first.uri().is_loose_router());
+        strict.map_or_else(SendOptions::default, |first| SendOptions::default().to(first.uri().clone()))
     }
 
     pub(crate) fn key(&self) -> DialogKey {

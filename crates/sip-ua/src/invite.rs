@@ -137,7 +137,7 @@ struct Acked {
     client: ClientId,
     remote_tag: Text,
     ack: Request,
-    branch: Text,
+    options: SendOptions,
 }
 
 /// A request in a call other than INVITE and BYE.
@@ -248,7 +248,7 @@ impl InviteUsage {
             return Err(CommandError::Limit("requests in this call"));
         }
         let request = info_request(&mut established.dialog, &mut self.auth, context, &content);
-        let client = context.send(now, request, Owner::Call(self.id))?;
+        let client = context.send_in(now, &established.dialog, request, Owner::Call(self.id))?;
         established.requests.push(InDialog { id, client, content, attempt: Attempt::default() });
         Ok(())
     }
@@ -302,9 +302,8 @@ impl InviteUsage {
             response.headers().require::<To>().ok().and_then(|to| to.tag().cloned()).unwrap_or_default();
         if let Some(acked) = self.acks.iter().find(|acked| acked.client == client && acked.remote_tag == tag)
         {
-            let options = SendOptions::default().branch(acked.branch.clone());
             // A lost connection costs this ACK; the next 2xx asks for it again.
-            let _ = context.layer.ack(now, acked.ack.clone(), options);
+            let _ = context.layer.ack(now, acked.ack.clone(), acked.options.clone());
             return;
         }
         if self.acks.len() >= context.config.limits.forks {
@@ -361,11 +360,10 @@ impl InviteUsage {
         if let Some(answer) = answer {
             ack.set_body(offer_answer::APPLICATION_SDP, offer_answer::body(answer));
         }
-        let branch = context.ids.branch();
-        let options = SendOptions::default().branch(branch.clone());
+        let options = dialog.send_options().branch(context.ids.branch());
         // A lost connection costs this ACK; the repeated 2xx asks for it again.
-        let _ = context.layer.ack(now, ack.clone(), options);
-        self.acks.push(Acked { client, remote_tag: dialog.remote_tag().into(), ack, branch });
+        let _ = context.layer.ack(now, ack.clone(), options.clone());
+        self.acks.push(Acked { client, remote_tag: dialog.remote_tag().into(), ack, options });
     }
 
     fn request_answered(
@@ -384,7 +382,8 @@ impl InviteUsage {
             if is_challenge(response) && self.auth.challenged(response, &mut pending.attempt).is_ok() {
                 let request =
                     info_request(&mut established.dialog, &mut self.auth, context, &pending.content);
-                if let Ok(client) = context.send(now, request, Owner::Call(self.id)) {
+                let sent = context.send_in(now, &established.dialog, request, Owner::Call(self.id));
+                if let Ok(client) = sent {
                     established.requests.push(InDialog { client, ..pending });
                     return;
                 }

@@ -3,20 +3,23 @@
 //! [RFC 3261 §8.2]: https://www.rfc-editor.org/rfc/rfc3261#section-8.2
 
 use sdp::SessionDescription;
-use sip_msg::{Allow, Require, Unsupported};
+use sip_msg::{AcceptEncoding, Allow, Require, Unsupported};
 use sip_msg::{Method, Request, Response, StatusCode, Text};
 
-use crate::context::{METHODS, OPTIONS};
+use crate::context::OPTIONS;
 use crate::invite::offer_answer::{self, BodyError};
 
 /// Passes a request, with the session description that an INVITE or UPDATE carries, or makes the response that refuses it.
 ///
 /// In the order of RFC 3261 §8.2: method (405), Request-URI (416), Require (420), content (415). Max-Forwards is not
 /// looked at: its count ends forwarding, and we forward nothing.
-pub(crate) fn screen(request: &Request) -> Result<Option<SessionDescription>, Box<Response>> {
+pub(crate) fn screen(
+    request: &Request,
+    methods: &[Method],
+) -> Result<Option<SessionDescription>, Box<Response>> {
     let refuse = |status| Response::answer(request, status);
-    if !METHODS.contains(request.method()) {
-        let allow = Allow(METHODS.to_vec());
+    if !methods.contains(request.method()) {
+        let allow = Allow(methods.to_vec());
         return Err(Box::new(refuse(StatusCode::METHOD_NOT_ALLOWED).header(&allow).build()));
     }
     if !request.uri().is_ok_and(|uri| uri.is_sip() || uri.is_sips()) {
@@ -32,7 +35,10 @@ pub(crate) fn screen(request: &Request) -> Result<Option<SessionDescription>, Bo
     offer_answer::read(request.headers(), request.body()).map_err(|error| {
         let refusal = refuse(error.status());
         Box::new(match error {
-            BodyError::Unsupported => refusal.header(&offer_answer::accept()).build(),
+            BodyError::Unsupported => {
+                let plain = AcceptEncoding::new("identity");
+                refusal.header(&offer_answer::accept()).header(&plain).build()
+            }
             BodyError::Malformed => refusal.reason("Bad Session Description").build(),
         })
     })

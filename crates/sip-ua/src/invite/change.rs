@@ -120,7 +120,7 @@ impl InviteUsage {
         context.introduce(&mut request);
         request.set_body(offer_answer::APPLICATION_SDP, offer.clone());
         self.auth.authorize(&mut context.ids, &mut request);
-        match context.send(now, request.clone(), Owner::Call(self.id)) {
+        match context.send_in(now, &established.dialog, request.clone(), Owner::Call(self.id)) {
             Ok(client) => {
                 let give_up_at = now + context.config.change_timeout;
                 let stage = Stage::Sent { client, offer, attempt, give_up_at, cancelled: false };

@@ -64,7 +64,7 @@ impl InviteUsage {
 
     pub(super) fn bye(&mut self, context: &mut Context, now: Instant, mut dialog: Dialog, main: bool) {
         let request = bye_request(&mut dialog, &mut self.auth, context);
-        match context.send(now, request, Owner::Call(self.id)) {
+        match context.send_in(now, &dialog, request, Owner::Call(self.id)) {
             Ok(client) => self.byes.push(Bye { client, dialog, attempt: Attempt::default(), main }),
             Err(_) if main => self.say_farewell(context),
             Err(_) => {}
@@ -86,7 +86,7 @@ impl InviteUsage {
             && self.auth.challenged(response, &mut bye.attempt).is_ok()
         {
             let request = bye_request(&mut bye.dialog, &mut self.auth, context);
-            if let Ok(client) = context.send(now, request, Owner::Call(self.id)) {
+            if let Ok(client) = context.send_in(now, &bye.dialog, request, Owner::Call(self.id)) {
                 self.byes.push(Bye { client, ..bye });
                 return;
             }

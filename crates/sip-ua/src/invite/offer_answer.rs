@@ -53,7 +53,8 @@ fn read_nested(headers: &Headers, body: &Bytes, depth: u8) -> Result<Option<Sess
 }
 
 fn read_body(headers: &Headers, body: &Bytes, depth: u8) -> Result<Option<SessionDescription>, BodyError> {
-    if headers.raw(HeaderName::CONTENT_ENCODING).is_some_and(|value| value != b"identity") {
+    if headers.raw(HeaderName::CONTENT_ENCODING).is_some_and(|value| !value.eq_ignore_ascii_case(b"identity"))
+    {
         return Err(BodyError::Unsupported);
     }
     let Ok(Some(content_type)) = headers.get::<ContentType>() else { return Err(BodyError::Unsupported) };

@@ -336,6 +336,25 @@ fn a_200_is_repeated_until_its_ack_also_over_tcp() {
     }
 }
 
+// rfc: 3261 §13.3.1.4 — an INVITE that comes again before the ACK gets the 2xx at once, and the repeats go on as before
+// rfc: 6026 §7.1 — one that comes again after the ACK is absorbed
+#[test]
+fn an_invite_that_comes_again_gets_the_200_at_once() {
+    let mut lab = Scripted::new();
+    let (id, invite) = lab.called();
+    lab.agent.accept(lab.now, id, boxed(&Plan::default())).unwrap();
+    let accepted = lab.sent_response(StatusCode::OK);
+    lab.advance(T1 / 2);
+    lab.receive(invite.clone());
+    assert_eq!(lab.sent_response(StatusCode::OK).to_bytes(), accepted.to_bytes());
+    lab.advance(T1 / 2);
+    assert_eq!(lab.sent_response(StatusCode::OK).to_bytes(), accepted.to_bytes());
+    let ack = lab.peer_request(Method::ACK, 10, Some(&accepted.into()));
+    lab.receive(ack);
+    lab.receive(invite);
+    lab.sent_nothing();
+}
+
 // rfc: 3261 §13.3.1.4 — no ACK within 64*T1: BYE
 #[test]
 fn a_200_that_is_never_acknowledged_ends_with_a_bye() {
@@ -544,6 +563,68 @@ fn a_refused_call_says_why_and_where_else() {
 }
 
 /// Our re-INVITE for hold, as it was sent.
+// rfc: 3261 §8.1.2 — behind a strict router requests go where the Request-URI says, not the first Route
+// rfc: 3261 §12.2.1.1 — the remote target is the last Route then
+#[test]
+fn requests_behind_a_strict_router_go_to_it() {
+    let mut lab = Scripted::new();
+    let (id, sent) = lab.call(Plan::default());
+    let mut response = answer(&sent, 200, "peer");
+    let routes = "<sip:198.51.100.7>, <sip:192.0.2.2:5070>";
+    response.headers_mut().push_raw(HeaderName::RECORD_ROUTE, routes).unwrap();
+    response.set_body(SDP, crate::scripted::describe(1, sdp::Direction::SendRecv));
+    lab.receive(response.clone());
+    let ack = lab.sent_request(&Method::ACK);
+    lab.receive(response);
+    assert_eq!(lab.sent_request(&Method::ACK).to_bytes(), ack.to_bytes());
+    lab.agent.info(lab.now, id, "text/plain", "x").unwrap();
+    let info = lab.sent_request(&Method::INFO);
+    lab.agent.set_direction(lab.now, id, sdp::Direction::Inactive).unwrap();
+    let hold = lab.sent_request(&Method::INVITE);
+    lab.agent.hang_up(lab.now, id).unwrap();
+    let bye = lab.sent_request(&Method::BYE);
+    for request in [ack, info, hold, bye] {
+        assert_eq!(request.uri_text(), "sip:192.0.2.2:5070", "the lab is at 192.0.2.2, and got them all");
+        let routes: Vec<_> =
+            request.headers().all::<sip_msg::Route>().map(|route| route.unwrap().to_string()).collect();
+        assert_eq!(routes, ["<sip:198.51.100.7>", "<sip:bob@192.0.2.2:5060>"]);
+    }
+}
+
+// rfc: 3261 §12.1.1 — SIPS in the Request-URI, the top Record-Route, or the Contact behind none: our Contact is SIPS
+#[test]
+fn a_secure_dialog_has_a_sips_contact() {
+    let contact = |name: HeaderName, value: &str| {
+        let mut lab = Scripted::over(sip_txn::Transport::Tls);
+        let mut invite = lab.peer_request(Method::INVITE, 1, None);
+        invite.set_body(SDP, crate::scripted::describe(1, sdp::Direction::SendRecv));
+        invite.headers_mut().remove(&name);
+        invite.headers_mut().push_raw(name, value).unwrap();
+        lab.receive(invite);
+        let Some(Event::Incoming { dialog, .. }) = lab.event() else { panic!("a call comes in") };
+        lab.agent.accept(lab.now, dialog, boxed(&Plan::default())).unwrap();
+        let accepted = lab.sent_response(StatusCode::OK);
+        accepted.headers().require::<sip_msg::Contact>().unwrap().uri().unwrap().is_sips()
+    };
+    assert!(contact(HeaderName::CONTACT, "<sips:bob@192.0.2.2>"));
+    assert!(!contact(HeaderName::CONTACT, "<sip:bob@192.0.2.2>"));
+    assert!(contact(HeaderName::RECORD_ROUTE, "<sips:192.0.2.2;lr>, <sip:192.0.2.3;lr>"));
+    assert!(!contact(HeaderName::RECORD_ROUTE, "<sip:192.0.2.2;lr>, <sips:192.0.2.3;lr>"));
+}
+
+// rfc: 3261 §8.1.3.3 — a response with a second Via is for somebody else
+#[test]
+fn a_response_with_two_vias_is_discarded() {
+    let mut lab = Scripted::new();
+    let (_, sent) = lab.call(Plan::default());
+    let mut response = answer(&sent, 180, "peer");
+    response.headers_mut().push_raw(HeaderName::VIA, "SIP/2.0/UDP 192.0.2.7;branch=z9hG4bKx").unwrap();
+    lab.receive(response);
+    assert!(lab.event().is_none());
+    lab.answer(&sent, 180, "peer");
+    assert!(matches!(lab.event(), Some(Event::Ringing { .. })));
+}
+
 fn hold(lab: &mut Scripted, id: DialogId) -> sip_msg::Request {
     lab.agent.set_direction(lab.now, id, Direction::SendOnly).unwrap();
     let sent = lab.sent_request(&Method::INVITE);

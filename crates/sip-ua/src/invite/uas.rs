@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sdp::SessionDescription;
-use sip_msg::{CSeq, Contact, Expires};
+use sip_msg::{CSeq, Contact, Expires, RecordRoute};
 use sip_msg::{Class, Request, Response, StatusCode, Text, Uri};
 use sip_txn::{Flow, ServerId};
 
@@ -97,7 +97,7 @@ impl InviteUsage {
         offer: Option<SessionDescription>,
     ) -> Result<Self, sip_msg::HeaderError> {
         let tag = context.ids.tag();
-        let secure = request.uri().is_ok_and(|uri| uri.is_sips());
+        let secure = is_secure(&request);
         let user = request.uri().ok().and_then(|uri| uri.raw_user().cloned());
         let contact =
             target::contact(&context.layer, flow.transport, Some(&flow.remote), user.as_deref(), secure)
@@ -246,6 +246,14 @@ impl InviteUsage {
         self.finish_alerting(context, now, server, status, farewell);
     }
 
+    /// The INVITE came again after our 2xx, which then is lost: it is sent at once, and not only when its time has come.
+    pub(crate) fn handle_repeated(&mut self, context: &mut Context, now: Instant, invite: ServerId) {
+        let State::Established(established) = &self.state else { return };
+        if let Some(wait) = established.await_ack.as_ref().filter(|wait| wait.server == invite) {
+            context.respond(now, invite, wait.response.clone());
+        }
+    }
+
     /// Our server transaction is gone: whoever waited for it waits no longer.
     pub(crate) fn handle_server_ended(&mut self, context: &mut Context, now: Instant, server: ServerId) {
         let farewell = Farewell { by: Side::Error, status: None, reason: "the connection is lost".into() };
@@ -335,6 +343,18 @@ impl InviteUsage {
             wait.resend_at = now + wait.interval;
         }
     }
+}
+
+/// Whether our Contact must be a SIPS URI ([RFC 3261 §12.1.1]): the Request-URI, the top Record-Route, or the Contact behind
+/// no Record-Route is one.
+///
+/// [RFC 3261 §12.1.1]: https://www.rfc-editor.org/rfc/rfc3261#section-12.1.1
+fn is_secure(invite: &Request) -> bool {
+    let hop = match invite.headers().all::<RecordRoute>().next() {
+        Some(route) => route.ok().map(|route| route.name_addr.uri),
+        None => target::first_contact(invite.headers()),
+    };
+    invite.uri().ok().into_iter().chain(hop).any(|uri| uri.is_sips())
 }
 
 /// Sends a 2xx to an INVITE, to be repeated until its ACK.
