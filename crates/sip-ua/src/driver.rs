@@ -23,7 +23,7 @@ pub struct Closed;
 
 type Command = Box<dyn FnOnce(&mut Agent, Instant) + Send>;
 
-/// Gives commands to a running agent. The task ends when the last handle is dropped.
+/// Gives commands to a running agent. The task ends when the last handle is dropped, or the [`EventReceiver`].
 #[derive(Clone)]
 pub struct Handle {
     commands: mpsc::Sender<Command>,
@@ -122,6 +122,7 @@ async fn run(
                 Some(command) => command(&mut agent, now()),
                 None => return,
             },
+            () = events.closed() => return,
             () = sleep_until(timeout) => agent.handle_timeout(now()),
         }
     }

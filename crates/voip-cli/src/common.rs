@@ -10,7 +10,7 @@ use clap::{ArgAction, Args, ValueEnum};
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
 use voip::{
-    Account, CodecId, Config, Endpoint, HeaderName, Incoming, Listen, PortChoice, Registration,
+    Account, BindError, CodecId, Config, Endpoint, HeaderName, Incoming, Listen, PortChoice, Registration,
     RegistrationState, SrtpPolicy, StatusCode, Tls, Uri,
 };
 
@@ -205,7 +205,7 @@ impl Common {
 
     /// Opens the endpoint.
     pub(crate) async fn endpoint(&self) -> Result<(Endpoint, Incoming), Failure> {
-        Endpoint::bind(self.config()?).await.map_err(|error| Failure::usage(error.to_string()))
+        Endpoint::bind(self.config()?).await.map_err(|error| unbound(&error))
     }
 
     /// Who we are, if that was said.
@@ -341,6 +341,18 @@ pub(crate) async fn unregister(registration: Registration, account: &Account, re
         Ok(Ok(())) => reporter.event("unregistered", json!({ "aor": account.aor().to_string() })),
         Ok(Err(error)) => reporter.event("error", json!({ "message": error.to_string() })),
     }
+}
+
+/// Why no socket could be opened, and what to do about it.
+pub(crate) fn unbound(error: &BindError) -> Failure {
+    let advice = match error {
+        BindError::NoCertificate(_) => ": give --tls-cert and --tls-key",
+        BindError::Listen(reason) if reason.kind() == std::io::ErrorKind::AddrInUse => {
+            "; choose another port, or end the program that has it"
+        }
+        BindError::Listen(_) | BindError::Tls(_) | BindError::Random(_) | _ => "",
+    };
+    Failure::usage(format!("{error}{advice}"))
 }
 
 /// Whom to call or ask, before a socket is opened.

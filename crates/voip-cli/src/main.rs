@@ -150,7 +150,9 @@ fn run(cli: Cli, reporter: &Reporter) -> Outcome {
 #[tokio::main]
 async fn until_told_twice(work: impl Future<Output = Outcome>) -> Outcome {
     tokio::select! {
-        outcome = work => outcome,
+        // Signals are listened to before anything is said or sent.
+        biased;
         () = interrupt::second_interrupt() => std::process::exit(130),
+        outcome = work => outcome,
     }
 }

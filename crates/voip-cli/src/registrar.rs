@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 use voip::crates::sip_ua::registrar::Event;
 
-use crate::common::Common;
+use crate::common::{Common, unbound};
 use crate::interrupt::interrupted;
 use crate::report::Reporter;
 use crate::{Failure, Outcome};
@@ -29,7 +29,7 @@ impl Registrar {
             users.push((name.to_owned(), password.to_owned()));
         }
         let bound = voip::Registrar::bind(&common.config()?, &self.domain, users).await;
-        let mut running = bound.map_err(|error| Failure::usage(error.to_string()))?;
+        let mut running = bound.map_err(|error| unbound(&error))?;
         let addresses: Vec<_> = running.local_addresses().iter().map(ToString::to_string).collect();
         reporter.event("listening", json!({ "addresses": addresses }));
         loop {

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Display;
+use std::ops::ControlFlow;
 use std::sync::Weak;
 use std::time::Instant;
 
@@ -23,10 +24,24 @@ pub(crate) const CALL_EVENTS: usize = 64;
 
 /// What a command leaves with the router, in the agent's own task, before the agent can say anything about it.
 pub(crate) enum Route {
-    Call { dialog: DialogId, link: CallLink },
-    Media { dialog: DialogId, media: MediaHandle },
-    Registration { id: RegistrationId, state: watch::Sender<RegistrationState> },
-    Request { id: RequestId, answer: oneshot::Sender<Result<Response, Ending>> },
+    Call {
+        dialog: DialogId,
+        link: CallLink,
+    },
+    Media {
+        dialog: DialogId,
+        media: MediaHandle,
+    },
+    Registration {
+        id: RegistrationId,
+        state: watch::Sender<RegistrationState>,
+    },
+    Request {
+        id: RequestId,
+        answer: oneshot::Sender<Result<Response, Ending>>,
+    },
+    /// No event is wanted any more: ends the router, and with it the agent.
+    ShutDown,
 }
 
 /// Where the events of one call go.
@@ -63,7 +78,11 @@ impl Router {
                 // A route is always sent before the first event about it, so reading routes first never misses one.
                 tokio::select! {
                     biased;
-                    Some(route) = routes.recv() => router.add(route),
+                    Some(route) = routes.recv() => {
+                        if router.add(route).is_break() {
+                            break;
+                        }
+                    }
                     event = events.next() => match event {
                         Some(event) => router.event(event),
                         None => break,
@@ -73,7 +92,7 @@ impl Router {
         });
     }
 
-    fn add(&mut self, route: Route) {
+    fn add(&mut self, route: Route) -> ControlFlow<()> {
         match route {
             Route::Call { dialog, link } => {
                 self.calls.insert(dialog, link);
@@ -88,7 +107,9 @@ impl Router {
             Route::Request { id, answer } => {
                 self.requests.insert(id, answer);
             }
+            Route::ShutDown => return ControlFlow::Break(()),
         }
+        ControlFlow::Continue(())
     }
 
     fn event(&mut self, event: Event) {

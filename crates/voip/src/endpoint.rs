@@ -162,7 +162,8 @@ impl Endpoint {
         answered.await.map_err(|_| RequestError::ShutDown)?.map_err(RequestError::NoAnswer)
     }
 
-    /// Hangs up every call, unregisters, and closes the sockets; waits for the answers, at most 4 s.
+    /// Hangs up every call, unregisters, and closes the sockets, whoever else has a handle; waits for the answers, at
+    /// most 4 s. What is left of the endpoint then says so: [`Incoming`] ends, and commands fail.
     pub async fn shut_down(self) {
         let idle = async {
             self.shared.run(Agent::leave).await?;
@@ -173,6 +174,11 @@ impl Endpoint {
         };
         // Peers that do not answer by then learn it from their own timers.
         let _ = tokio::time::timeout(Duration::from_secs(4), idle).await;
+        // Without a router the endpoint has ended already.
+        let _ = self.shared.routes.send(Route::ShutDown);
+        while self.shared.run(|_, _| ()).await.is_some() {
+            tokio::task::yield_now().await;
+        }
     }
 }
 

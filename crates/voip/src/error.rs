@@ -16,10 +16,14 @@ pub enum Error {
     Bind(#[from] BindError),
     /// A call failed.
     Call(#[from] CallError),
+    /// A text is no address to listen at.
+    Listen(#[from] crate::ListenError),
     /// A registration failed.
     Register(#[from] RegisterError),
     /// A request outside of calls failed.
     Request(#[from] RequestError),
+    /// A text names nobody who could be called or asked.
+    Target(#[from] TargetError),
     /// Certificates or keys could not be used.
     Tls(#[from] TlsError),
     /// A text is no URI.

@@ -185,3 +185,14 @@ async fn an_endpoint_ends_with_its_last_handle() {
     };
     timeout(PATIENCE, bound).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_shut_down_ends_what_others_still_hold() {
+    let (alice, incoming, port) = endpoint().await;
+    let other = alice.clone();
+    let serving = incoming.serve(|call| async move { call.answer().await.map(drop) });
+    timeout(PATIENCE, async { tokio::join!(alice.shut_down(), serving) }).await.unwrap();
+    let refused = timeout(PATIENCE, other.dial("sip:bob@127.0.0.1")).await.unwrap();
+    assert!(matches!(refused, Err(CallError::ShutDown)), "{refused:?}");
+    drop((other, port));
+}
