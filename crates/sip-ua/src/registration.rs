@@ -223,6 +223,9 @@ impl Registration {
         let asked = asked.map(|retry| Duration::from_secs(retry.seconds.into()).min(MAX_RETRY_AFTER));
         if may_pass(status) || asked.is_some() {
             self.failed_for_now(context, now, Some(status), reason, asked);
+        } else if self.bound {
+            // What was granted before is not refused for good by one answer: a registrar that restarts knows nobody for a while.
+            self.failed_for_now(context, now, Some(status), reason, Some(MAX_BACK_OFF));
         } else {
             self.failed_for_good(context, Some(status), reason);
         }
@@ -549,6 +552,27 @@ mod tests {
         let (status, retry, reason) = failed(&mut lab);
         assert_eq!((status, retry), (None, Some(secs(1))));
         assert_eq!(reason, "sip:192.0.2.2:5060: no answer in time");
+    }
+
+    // rfc: 3261 §10.2.4 — a refresh that is refused once does not end a registration that stood
+    #[test]
+    fn a_registration_that_stood_outlives_a_refusal() {
+        let mut lab = Scripted::new();
+        let (_, first) = register(&mut lab);
+        bind(&mut lab, &first, &["<sip:alice@192.0.2.1:5060>;expires=60"]);
+        lab.event();
+        lab.advance(secs(54));
+        let refresh = lab.sent_request(&Method::REGISTER);
+        lab.answer(&refresh, 404, "r");
+        assert_eq!(failed(&mut lab).1, Some(secs(60)));
+        lab.advance(secs(60));
+        let again = lab.sent_request(&Method::REGISTER);
+        bind(&mut lab, &again, &["<sip:alice@192.0.2.1:5060>;expires=60"]);
+        assert!(matches!(lab.event(), Some(Event::Registered { .. })));
+        let mut lab = Scripted::new();
+        let (_, first) = register(&mut lab);
+        lab.answer(&first, 404, "r");
+        assert_eq!(failed(&mut lab).1, None, "one that never stood is refused for good");
     }
 
     // rfc: 3261 §10.2.2 — a binding is removed with an expiration of 0
