@@ -148,13 +148,12 @@ impl Call {
             duration: self.duration,
             hold: self.hold_after.zip(self.hold_for),
             until_done: self.duration.is_none() && (self.play.is_some() || !self.dtmf.is_empty()),
+            must_finish: !self.dtmf.is_empty(),
         };
         let media = call.media().clone();
         let ended = attend(call, &report, limits, work(media, samples, self.digits()?)).await;
         finish(recording).await?;
-        let ended = ended?;
-        report.ended(ended.as_ref());
-        match ended {
+        match ended? {
             Some(ended) if ended.by == voip::Side::Error => Err(Failure::failed(ended.to_string())),
             _ => Ok(()),
         }

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use voip::{Call, CallError, CallEvent, Direction, Ended, Recording, Side, Statistics, StatusCode};
 
-use crate::Failure;
 use crate::interrupt::interrupted;
 use crate::report::{CallRef, Reporter};
+use crate::{Failure, Outcome};
 
 /// Reports one call from its first event to its last.
 #[derive(Debug)]
@@ -131,58 +131,60 @@ pub(crate) struct Limits {
     pub(crate) hold: Option<(Duration, Duration)>,
     /// Hang up when what was to be done is done.
     pub(crate) until_done: bool,
+    /// It is a failure when the call ends before what was to be done is done.
+    pub(crate) must_finish: bool,
 }
 
-/// Carries a call to its end: reports its events, holds and resumes, hangs up in time or on Ctrl-C.
+/// Carries a call to its end and reports that too: holds and resumes, hangs up in time or on Ctrl-C.
 ///
-/// `work` is what is done in the call meanwhile (playing, pressing keys); its failure ends the call and comes back.
-/// `None` when we hung up and the other side has not confirmed it.
+/// `work` is what is done in the call meanwhile (playing, pressing keys). Its failure ends the call and comes back, and so
+/// does an end of the call that it was not to be cut off by.
 pub(crate) async fn attend(
     mut call: Call,
     report: &CallReport<'_>,
     limits: Limits,
-    work: impl Future<Output = Result<(), Failure>>,
+    work: impl Future<Output = Outcome>,
 ) -> Result<Option<Ended>, Failure> {
-    let ended = carry(&mut call, report, limits, work).await;
+    let (ended, outcome) = carry(&mut call, report, limits, work).await;
     if let Ok(statistics) = call.statistics().await {
         report.media(&statistics);
     }
-    match ended {
-        Ok(Some(ended)) => Ok(Some(ended)),
-        Ok(None) => goodbye(call.hang_up()).await,
-        Err(failure) => {
-            // The failure is what the user has to know, whatever becomes of the BYE.
-            let _ = goodbye(call.hang_up()).await;
-            Err(failure)
-        }
-    }
+    let ended = match ended {
+        Some(ended) => Some(ended),
+        None => goodbye(call.hang_up()).await?,
+    };
+    report.ended(ended.as_ref());
+    outcome.map(|()| ended)
 }
 
-/// `None` when it is our turn to hang up.
+/// How the call ended, `None` when it is our turn to hang up; and what became of the work.
 async fn carry(
     call: &mut Call,
     report: &CallReport<'_>,
     limits: Limits,
-    work: impl Future<Output = Result<(), Failure>>,
-) -> Result<Option<Ended>, Failure> {
+    work: impl Future<Output = Outcome>,
+) -> (Option<Ended>, Outcome) {
     let mut work = std::pin::pin!(work);
     let mut working = true;
     let mut over = std::pin::pin!(after(limits.duration));
     let mut hold = limits.hold;
     let mut turn = std::pin::pin!(after(hold.map(|(start, _)| start)));
     let mut held = false;
+    let cut_off = |working| match working && limits.must_finish {
+        true => Err(Failure::failed("the call ended before all keys were pressed")),
+        false => Ok(()),
+    };
     loop {
         tokio::select! {
             event = call.next_event() => match event {
-                Some(CallEvent::Ended(ended)) => return Ok(Some(ended)),
+                Some(CallEvent::Ended(ended)) => return (Some(ended), cut_off(working)),
                 Some(event) => report.call_event(&event),
-                None => return Err(Failure::failed("the endpoint was shut down")),
+                None => return (None, Err(Failure::failed("the endpoint was shut down"))),
             },
             done = &mut work, if working => {
-                done?;
                 working = false;
-                if limits.until_done {
-                    return Ok(None);
+                if done.is_err() || limits.until_done {
+                    return (None, done);
                 }
             }
             () = &mut turn => {
@@ -194,8 +196,8 @@ async fn carry(
                 let next = if held { hold.take().map(|(_, length)| length) } else { None };
                 turn.set(after(next));
             }
-            () = &mut over => return Ok(None),
-            () = interrupted() => return Ok(None),
+            () = &mut over => return (None, cut_off(working)),
+            () = interrupted() => return (None, Ok(())),
         }
     }
 }

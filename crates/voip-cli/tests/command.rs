@@ -209,6 +209,22 @@ fn a_call_tells_its_events_on_both_sides() {
 }
 
 #[test]
+fn keys_that_were_not_all_pressed_are_a_failure() {
+    let (_answering, target) = answer(&[]);
+    let done = run(&["call", &target, "--dtmf", "123456789", "--duration", "0.3"]);
+    assert_eq!((done.code, &done.event("ended")["by"]), (Some(1), &"local".into()), "{done:#?}");
+    assert!(done.last_error.contains("keys"), "{done:#?}");
+}
+
+#[test]
+fn a_call_that_the_other_side_ends_still_gives_its_last_numbers() {
+    let (_answering, target) = answer(&["--hangup-after", "0.5"]);
+    let done = run(&["call", &target]);
+    assert_eq!((done.code, &done.event("ended")["by"]), (Some(0), &"remote".into()), "{done:#?}");
+    assert!(done.event("media")["packets_received"].as_u64() > Some(10), "{done:#?}");
+}
+
+#[test]
 fn a_refused_call_fails_with_the_reason_in_the_last_event() {
     let (_answering, target) = answer(&["--reject", "486"]);
     let done = run(&["call", &target]);
