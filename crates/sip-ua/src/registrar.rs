@@ -129,7 +129,8 @@ pub enum Output {
 
 /// The registrar and proxy: a core over a transaction layer, driven like the [`Agent`](crate::Agent).
 ///
-/// Only its users may register and call; requests within a dialog follow the route they were given. It forwards by
+/// Only its users may register and call; requests within a dialog follow the route they were given, which is marked so that
+/// nobody makes one up. It forwards by
 /// [RFC 3261 §16] and keeps no media.
 ///
 /// [RFC 3261 §16]: https://www.rfc-editor.org/rfc/rfc3261#section-16
@@ -140,6 +141,7 @@ pub struct Registrar {
     ids: Ids,
     registration: Verifier,
     calls: Verifier,
+    route_key: proxy::RouteKey,
     location: Location,
     forwarding: Forwarding,
     output: VecDeque<Output>,
@@ -154,6 +156,7 @@ impl Registrar {
             layer: TransactionLayer::new(config.transactions.clone()),
             registration: Verifier::new(now, config.domain.clone(), ids.key()),
             calls: Verifier::new(now, config.domain.clone(), ids.key()).proxy(),
+            route_key: proxy::RouteKey(ids.key()),
             ids,
             location: Location::default(),
             forwarding: Forwarding::default(),

@@ -3,9 +3,11 @@
 //! [RFC 3261 §16]: https://www.rfc-editor.org/rfc/rfc3261#section-16
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
+use sha2::{Digest as _, Sha256};
 use sip_msg::{
     CSeq, Class, HeaderName, MaxForwards, Method, NameAddr, ProxyAuthorization, RecordRoute, Request,
     Response, Route, StatusCode, Text, To, Uri, Via,
@@ -24,6 +26,18 @@ struct Target {
     uri: Uri,
     /// The connection a user agent registered over, when only that leads to it.
     flow: Option<Flow>,
+}
+
+/// The URI parameter of our routes that says that we let the dialog's first request through.
+const MARK: &str = "dialog";
+
+/// Signs the mark.
+pub(super) struct RouteKey(pub(super) [u8; 32]);
+
+impl fmt::Debug for RouteKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RouteKey")
+    }
 }
 
 /// The requests on their way.
@@ -69,11 +83,11 @@ impl Registrar {
         let mut copy = request.clone();
         self.count_hop(&mut copy).map_err(|status| self.answer(request, status))?;
         let in_dialog = self.header::<To>(request)?.tag().is_some();
-        if !in_dialog {
+        // A To tag is easily made up; our mark in the route is not.
+        if !(self.take_own_routes(&mut copy) && in_dialog) {
             self.authenticate(now, flow, request, Side::Call)?;
             drop_credentials(&mut copy, &self.config.domain);
         }
-        self.take_own_routes(&mut copy);
         let targets = self.targets(now, &copy, uri).map_err(|status| self.answer(request, status))?;
         let loop_hash = loop_hash(request);
         if self.has_looped(request, loop_hash) {
@@ -122,7 +136,9 @@ impl Registrar {
         if self.count_hop(&mut ack).is_err() {
             return;
         }
-        self.take_own_routes(&mut ack);
+        if !self.take_own_routes(&mut ack) {
+            return;
+        }
         let Ok(uri) = ack.uri() else { return };
         let Ok(targets) = self.targets(now, &ack, &uri) else { return };
         for target in targets {
@@ -149,12 +165,26 @@ impl Registrar {
     }
 
     /// Takes the routes off that led here.
-    fn take_own_routes(&self, request: &mut Request) {
+    ///
+    /// Whether one of them has the mark of a dialog that was let through here.
+    fn take_own_routes(&self, request: &mut Request) -> bool {
+        let mark = self.mark(request);
+        let mut marked = false;
         while let Ok(Some(route)) = request.headers().get::<Route>() {
-            if !self.is_ours(&route.name_addr.uri) || request.headers_mut().pop_front::<Route>().is_err() {
-                return;
+            let uri = &route.name_addr.uri;
+            if !self.is_ours(uri) || request.headers_mut().pop_front::<Route>().is_err() {
+                break;
             }
+            marked |= uri.params().value(MARK) == Some(mark.as_str());
         }
+        marked
+    }
+
+    /// What nobody but us can write into a route: a digest of the Call-ID under our key.
+    fn mark(&self, request: &Request) -> String {
+        let call_id = request.headers().raw(HeaderName::CALL_ID).unwrap_or_default();
+        let digest = Sha256::new().chain_update(self.route_key.0).chain_update(call_id).finalize();
+        digest.iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
     }
 
     /// Where a request goes ([RFC 3261 §16.5]).
@@ -189,14 +219,17 @@ impl Registrar {
     /// [RFC 5658 §3]: https://www.rfc-editor.org/rfc/rfc5658#section-3
     fn record_route(&self, request: &mut Request, from: Flow, target: &Target) {
         let to = target.flow.map_or_else(|| transport_of(&target.uri), |flow| flow.transport);
-        request.headers_mut().push_front(&self.own_route(from.transport));
+        let mark = self.mark(request);
+        request.headers_mut().push_front(&self.own_route(from.transport, &mark));
         if to != from.transport {
-            request.headers_mut().push_front(&self.own_route(to));
+            request.headers_mut().push_front(&self.own_route(to, &mark));
         }
     }
 
-    fn own_route(&self, transport: Transport) -> RecordRoute {
-        let uri = Uri::sip(self.layer.contact_address(transport, None)).with_param("lr", None);
+    fn own_route(&self, transport: Transport, mark: &str) -> RecordRoute {
+        let uri = Uri::sip(self.layer.contact_address(transport, None))
+            .with_param("lr", None)
+            .with_param(MARK, Some(mark));
         if transport == Transport::Udp {
             return RecordRoute::new(NameAddr::new(uri));
         }
@@ -409,4 +442,46 @@ fn loop_hash(request: &Request) -> u64 {
         cseq.number.hash(&mut hasher);
     }
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use sip_msg::{Limits, Message};
+    use sip_txn::{Action, Input};
+
+    use super::*;
+    use crate::registrar::Config;
+
+    // rfc: 3261 §26.3.2.2 — nobody relays through us with a To tag or a route that was made up
+    #[test]
+    fn a_request_in_a_dialog_that_we_never_let_through_is_challenged() {
+        let now = testkit::Clock::new().now();
+        let flow =
+            Flow::new(Transport::Udp, "192.0.2.1:5060".parse().unwrap(), "192.0.2.2:5060".parse().unwrap());
+        let transactions = sip_txn::Config::new([1; 32]).listen(Transport::Udp, flow.local);
+        let mut registrar = Registrar::new(now, Config::new(transactions, "example.com"), [2; 32]);
+        let send = |registrar: &mut Registrar, number: u32, call_id: &str, mark: &str| {
+            let text = format!(
+                "BYE sip:bob@192.0.2.9 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.2;branch=z9hG4bK{number}\r\n\
+                 Route: <sip:192.0.2.1:5060;lr{mark}>\r\nFrom: <sip:a@example.com>;tag=1\r\n\
+                 To: <sip:b@example.com>;tag=2\r\nCall-ID: {call_id}\r\nCSeq: {number} BYE\r\nMax-Forwards: 70\r\n\r\n"
+            );
+            let Ok(Message::Request(request)) = Message::parse(text.clone(), &Limits::default()) else {
+                panic!("it parses")
+            };
+            registrar.handle_input(now, Input::Datagram { flow, bytes: text.into() });
+            let sent = std::iter::from_fn(|| registrar.poll_output()).find_map(|output| match output {
+                Output::Action(Action::Transmit(sent)) => Some(sent),
+                Output::Action(_) | Output::Event(_) => None,
+            });
+            let sent = sent.unwrap();
+            let line = String::from_utf8_lossy(&sent.bytes).lines().next().unwrap_or_default().to_owned();
+            (registrar.mark(&request), line)
+        };
+        let (mark, refusal) = send(&mut registrar, 1, "x", "");
+        assert_eq!(refusal, "SIP/2.0 407 Proxy Authentication Required");
+        let mark = format!(";{MARK}={mark}");
+        assert_eq!(send(&mut registrar, 2, "x", &mark).1, "BYE sip:bob@192.0.2.9 SIP/2.0");
+        assert!(send(&mut registrar, 3, "y", &mark).1.starts_with("SIP/2.0 407 "), "of another call");
+    }
 }
