@@ -142,7 +142,6 @@ async fn options_goes_there_and_back_over_udp_tcp_and_tls() {
     let server = Agent::bind(&[Transport::Udp, Transport::Tcp, Transport::Tls], Some(tls.clone())).await;
     let udp = server.address(Transport::Udp);
     let (tcp, tls_address) = (server.address(Transport::Tcp), server.address(Transport::Tls));
-    assert_eq!(udp.port(), tcp.port(), "TCP takes the port of UDP when it may choose");
     server.serve(10);
     let mut client = Agent::bind(&[Transport::Udp], Some(tls)).await;
     assert_eq!(client.ask(&format!("sip:{udp}")).await, Ok(StatusCode::OK));

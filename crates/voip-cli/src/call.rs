@@ -14,6 +14,10 @@ use crate::report::Reporter;
 use crate::session::{CallReport, GOODBYE, Limits, after, attend, finish, goodbye, may_record, record};
 use crate::{Failure, Outcome};
 
+/// How long we stay after the call, so that the peer reads our last ACK before it sees the connection closed, and can ask
+/// once more for one that was lost.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// The call ends when the other side hangs up, after --duration, or when --play and --dtmf are done.
 #[derive(Debug, Args)]
 pub(crate) struct Call {
@@ -75,6 +79,7 @@ impl Call {
             outcome
         };
         let outcome = outcome.await;
+        tokio::time::sleep(LINGER).await;
         endpoint.shut_down().await;
         outcome
     }

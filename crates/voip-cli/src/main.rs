@@ -107,10 +107,15 @@ impl Failure {
 
 type Outcome = Result<(), Failure>;
 
+/// Files and sockets we ask the system for: as many as the hard limit allows, up to this.
+const FILES: u64 = 65_536;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     cli.common.start_logging();
     let reporter = Reporter::new(cli.common.json, cli.common.show_callers);
+    // A call takes two sockets; the usual soft limit of 1,024 files would end at 500 calls. Without it we take what there is.
+    let _ = rlimit::increase_nofile_limit(FILES);
     let Err(failure) = run(cli, &reporter) else { return ExitCode::SUCCESS };
     match &failure {
         Failure::Usage(text) | Failure::Failed(text) => reporter.error(text),
