@@ -22,6 +22,12 @@ impl CallPlan {
 
     fn apply(&self) {
         if let Some(agreement) = self.plan.agreement() {
+            let was_encrypted = self.agreed.borrow().as_ref().is_some_and(|before| before.srtp.is_some());
+            if was_encrypted && agreement.srtp.is_none() {
+                tracing::warn!(
+                    "the peer has taken the encryption off the media of a call; SrtpPolicy::Required refuses that"
+                );
+            }
             self.session.apply(agreement.clone());
             self.agreed.send_replace(Some(agreement.clone()));
         }
