@@ -68,7 +68,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 
 const THOUSAND: Load = Load { calls: 1000, per_second: 100 };
 /// How many of our processes call at the same time.
-const CALLERS: usize = 64;
+const CALLERS: usize = 16;
 const CALL_LIMIT: Duration = Duration::from_secs(30);
 
 fn sipp_calls_us(lab: &mut Lab, transport: &str) -> Result<String> {
