@@ -1,6 +1,11 @@
 //! The fuzz targets: by cargo-fuzz for a while, or their committed corpora as plain tests.
 
 use crate::{Result, step::Outcome, which};
+use std::{
+    iter,
+    sync::Mutex,
+    thread::{self, available_parallelism},
+};
 use xshell::{Shell, cmd};
 
 /// How long the gate runs each target.
@@ -14,21 +19,39 @@ pub(crate) fn run(shell: &Shell, args: &[String]) -> Result {
     if chosen.is_empty() {
         return Err(format!("the targets are {}", targets.join(" ")).into());
     }
+    build(shell)?;
     for target in chosen {
         fuzz(shell, target, seconds)?;
     }
     Ok(())
 }
 
-/// Every target for half a minute.
+/// Every target for half a minute, as many at a time as there are cores.
 pub(crate) fn all(shell: &Shell) -> Result<Outcome> {
     if which("cargo-fuzz").is_none() {
         let why = "cargo-fuzz is not installed (`cargo install cargo-fuzz`): nothing was fuzzed, the corpora ran as tests";
         return Ok(Outcome::LeftOut(why.into()));
     }
+    build(shell)?;
     let targets = targets(shell)?;
-    let failed: Vec<_> =
-        targets.iter().filter(|target| fuzz(shell, target, SECONDS).is_err()).cloned().collect();
+    let waiting = Mutex::new(targets.iter());
+    let next = || waiting.lock().ok()?.next();
+    let failed: Vec<_> = thread::scope(|scope| {
+        let worker = |shell: Shell| {
+            move || {
+                iter::from_fn(next)
+                    .filter(|target| fuzz(&shell, target, SECONDS).is_err())
+                    .collect::<Vec<_>>()
+            }
+        };
+        let cores = available_parallelism().map_or(1, usize::from);
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(worker(shell.clone()))).collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().expect("no fuzzing thread panics"))
+            .cloned()
+            .collect()
+    });
     if failed.is_empty() {
         Ok(format!("{} targets, {SECONDS} s each: {}", targets.len(), targets.join(" ")).into())
     } else {
@@ -46,6 +69,11 @@ pub(crate) fn corpora(shell: &Shell) -> Result<Outcome> {
 }
 
 /// Without a sanitizer: no crate has `unsafe`, and so the compiler need not be a nightly one.
+fn build(shell: &Shell) -> Result {
+    cmd!(shell, "cargo fuzz build --sanitizer none").run()?;
+    Ok(())
+}
+
 fn fuzz(shell: &Shell, target: &str, seconds: &str) -> Result {
     // The committed corpus is read only; what this run finds goes to a folder that git ignores.
     let (found, seeds) = (format!("fuzz/target/found/{target}"), format!("fuzz/corpus/{target}"));
