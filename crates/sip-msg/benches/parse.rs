@@ -16,16 +16,16 @@ static ALLOCATOR: AllocProfiler = AllocProfiler::system();
 const NAMES: &[&str] = &[
     "desk-phone-invite",
     "three-proxies",
-    "compact",
+    "compact-invite",
     "folded-ipv6",
-    "challenges",
-    "ok",
+    "two-challenges",
+    "ok-record-routes",
     "register",
     "ringing",
 ];
 
 fn sample(name: &str) -> Bytes {
-    let path = format!("{}/tests/vectors/samples/{name}.sip", env!("CARGO_MANIFEST_DIR"));
+    let path = format!("{}/benches/samples/{name}.sip", env!("CARGO_MANIFEST_DIR"));
     std::fs::read(path).expect("a sample of this name").into()
 }
 

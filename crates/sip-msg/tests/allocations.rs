@@ -7,7 +7,7 @@ use bytes::Bytes;
 use sip_msg::{CSeq, CallId, Limits, MaxForwards, Message, Method};
 
 fn samples() -> Vec<(String, Bytes)> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/samples");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/samples");
     let files = fs::read_dir(folder).expect("the samples").map(|file| file.expect("a file").path());
     files.map(|path| (path.display().to_string(), fs::read(&path).expect("a file").into())).collect()
 }
