@@ -1,10 +1,13 @@
 //! [`RequestBuilder`] and [`ResponseBuilder`].
 
+use alloc::string::ToString;
+
 use bytes::Bytes;
 
 use crate::{
-    CSeq, HeaderError, HeaderName, MaxForwards, Method, Request, Response, StatusCode, To, TypedHeader, Uri,
-    UriError, headers::own,
+    CSeq, HeaderError, HeaderName, MaxForwards, Method, Param, Request, Response, StatusCode, To,
+    TypedHeader, Uri, UriError,
+    headers::{clean, own},
 };
 
 /// Builds a request; from [`Request::builder`].
@@ -146,9 +149,13 @@ impl ResponseBuilder {
         if let Ok(Some(to)) = self.0.headers().get::<To>()
             && to.tag().is_none()
         {
+            if to.params.contains("tag") {
+                self.0.headers_mut().replace(&to.with_tag(tag));
+                return self;
+            }
             let value = self.0.headers().raw(HeaderName::TO).unwrap_or_default();
-            let tag = crate::headers::clean(tag.into());
-            let tagged = [value, b";tag=", tag.as_bytes()].concat();
+            let tag = clean(Param::new("tag", Some(tag.into())).to_string());
+            let tagged = [value, b";", tag.as_bytes()].concat();
             self.0.headers_mut().replace_all(own(HeaderName::TO, tagged.into()));
         }
         self

@@ -1,8 +1,8 @@
 //! [`Message::check`]: what must hold before a message is processed.
 
 use crate::{
-    CSeq, CallId, CheckError, From, HeaderError, HeaderName, MaxForwards, Message, Method, Request, Require,
-    Response, Scheme, Text, To, TypedHeader, Unsupported, UriError, Via,
+    CSeq, CallId, CheckError, From, HeaderError, HeaderName, MaxForwards, Message, Method, Params, Request,
+    Require, Response, Scheme, Text, To, TypedHeader, Unsupported, UriError, Via,
 };
 
 impl Message {
@@ -83,9 +83,22 @@ fn check_headers(headers: &crate::Headers) -> Result<Method, CheckError> {
             HeaderError::Malformed { name: Via::NAME, at: 0, expected: "a branch after the cookie" }.into()
         );
     }
+    once(&top.params, "branch", Via::NAME)?;
     headers.all::<Via>().try_for_each(|via| via.map(drop))?;
-    headers.require::<From>()?;
-    headers.require::<To>()?;
+    once(&headers.require::<From>()?.params, "tag", From::NAME)?;
+    once(&headers.require::<To>()?.params, "tag", To::NAME)?;
     headers.require::<CallId>()?;
     Ok(headers.require::<CSeq>()?.method)
+}
+
+/// Refuses a parameter that names a dialog or a transaction and stands twice ([RFC 3261 §7.3.1]): which one counts is
+/// anyone's guess.
+///
+/// [RFC 3261 §7.3.1]: https://www.rfc-editor.org/rfc/rfc3261#section-7.3.1
+fn once(params: &Params, param: &str, name: HeaderName) -> Result<(), HeaderError> {
+    let mut same = params.iter().filter(|known| known.name.eq_ignore_ascii_case(param));
+    match same.nth(1) {
+        Some(_) => Err(HeaderError::Malformed { name, at: 0, expected: "each parameter once" }),
+        None => Ok(()),
+    }
 }

@@ -37,7 +37,7 @@ impl Fragment {
         let (start, at) = match parse::start(&body) {
             Ok((StartLine::Request { method, uri }, at)) => (Some(FragmentStart::Request(method, uri)), at),
             Ok((StartLine::Response { status, reason }, at)) => {
-                (Some(FragmentStart::Response(status, reason)), at)
+                (Some(FragmentStart::Response(status, Text::from_bytes(reason))), at)
             }
             Err(error) if body.starts_with(b"SIP/") => return Err(error),
             Err(_) => (None, 0),

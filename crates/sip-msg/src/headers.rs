@@ -247,10 +247,10 @@ impl Headers {
         Line { field, source, start, at: start, end }
     }
 
-    /// Copies all lines of `name` from another message, sharing its buffer.
+    /// Copies all lines of `name` from another message, sharing its buffer; a line fold becomes the space it means.
     pub(crate) fn copy_from(&mut self, other: &Self, name: &HeaderName) {
         for field in other.fields.iter().filter(|field| field.name == *name) {
-            self.fields.push(own(name.clone(), other.shared(field)));
+            self.fields.push(own(name.clone(), other.source(field)));
         }
     }
 

@@ -234,19 +234,26 @@ impl Request {
 pub struct Response {
     status: StatusCode,
     reason: Text,
+    /// The reason as it came, when that is no UTF-8.
+    reason_bytes: Option<Bytes>,
     headers: Headers,
     body: Bytes,
 }
 
 impl Response {
-    pub(crate) fn received(status: StatusCode, reason: Text, headers: Headers, body: Bytes) -> Self {
-        Self { status, reason, headers, body }
+    pub(crate) fn received(status: StatusCode, reason: Bytes, headers: Headers, body: Bytes) -> Self {
+        let bytes = reason.clone();
+        let reason = Text::from_bytes(reason);
+        // Where text was not UTF-8, each byte above ASCII has become two.
+        let reason_bytes = (reason.len() != bytes.len()).then_some(bytes);
+        Self { status, reason, reason_bytes, headers, body }
     }
 
     pub(crate) fn new(status: StatusCode) -> Self {
         Self {
             status,
             reason: Text::from_static(status.reason()),
+            reason_bytes: None,
             headers: Headers::new(),
             body: Bytes::new(),
         }
@@ -273,6 +280,7 @@ impl Response {
     /// Sets the reason phrase; CR, LF and NUL in it become spaces.
     pub fn set_reason(&mut self, reason: &str) {
         self.reason = clean(reason.into()).into();
+        self.reason_bytes = None;
     }
 
     /// The header fields.
@@ -311,7 +319,7 @@ impl Response {
         out.extend_from_slice(b"SIP/2.0 ");
         write_decimal(out, usize::from(self.status.code()));
         out.push(b' ');
-        out.extend_from_slice(self.reason.as_bytes());
+        out.extend_from_slice(self.reason_bytes.as_deref().unwrap_or(self.reason.as_bytes()));
         out.extend_from_slice(b"\r\n");
         write_rest(out, &self.headers, &self.body);
     }

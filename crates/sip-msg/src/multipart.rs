@@ -1,6 +1,6 @@
 //! [`Multipart`]: bodies of several parts (RFC 2046 §5.1, RFC 5621).
 
-use alloc::{format, string::String, vec::Vec};
+use alloc::{collections::BTreeSet, format, string::String, vec::Vec};
 
 use bytes::Bytes;
 
@@ -128,13 +128,7 @@ impl Multipart {
     #[must_use]
     pub fn write(&self, subtype: &str) -> (String, Bytes) {
         let contents: Vec<Vec<u8>> = self.parts.iter().map(part_bytes).collect();
-        let boundary = (0u64..)
-            .map(|number| format!("part-{number}"))
-            .find(|boundary| {
-                let finder = memchr::memmem::Finder::new(boundary.as_bytes());
-                contents.iter().all(|content| finder.find(content).is_none())
-            })
-            .unwrap_or_default();
+        let boundary = unused_boundary(&contents);
         let mut body = Vec::new();
         for content in &contents {
             body.extend_from_slice(format!("--{boundary}\r\n").as_bytes());
@@ -154,6 +148,19 @@ impl Multipart {
                 .is_ok_and(|found| found.is_some_and(|found| found.is(media_type)))
         })
     }
+}
+
+/// A boundary that stands in no part; found in one pass, since a peer may have written the parts.
+fn unused_boundary(contents: &[Vec<u8>]) -> String {
+    const WIDTH: usize = 8;
+    let finder = memchr::memmem::Finder::new(b"part-");
+    let taken: BTreeSet<&[u8]> = contents
+        .iter()
+        .flat_map(|content| finder.find_iter(content).filter_map(|at| content.get(at + 5..at + 5 + WIDTH)))
+        .collect();
+    let unused = (0u64..).map(|number| format!("{number:0WIDTH$}"));
+    let number = unused.into_iter().find(|number| !taken.contains(number.as_bytes()));
+    format!("part-{}", number.unwrap_or_default())
 }
 
 fn part_bytes(part: &Part) -> Vec<u8> {
@@ -209,11 +216,13 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        let parts =
-            vec![Part::new("application/sdp", "v=0\r\n"), Part::new("text/plain", "--part-0\r\npart-1")];
+        let parts = vec![
+            Part::new("application/sdp", "v=0\r\n"),
+            Part::new("text/plain", "--part-00000000\r\npart-00000001"),
+        ];
         let multipart = Multipart { parts };
         let (content_type, body) = multipart.write("mixed");
-        assert_eq!(content_type, "multipart/mixed;boundary=part-2");
+        assert_eq!(content_type, "multipart/mixed;boundary=part-00000002");
         let content_type = whole(&content_type, ContentType::parse).unwrap();
         assert_eq!(Multipart::parse(&content_type, &body, &Limits::default()), Ok(multipart));
     }

@@ -133,6 +133,11 @@ impl Params {
         self.param(name)?.value.as_ref()
     }
 
+    /// The value of `name`, if it is decimal digits that fit.
+    pub(crate) fn number<N: core::str::FromStr>(&self, name: &str) -> Option<N> {
+        self.value(name).filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()))?.parse().ok()
+    }
+
     /// Finds parameters by name, in less than linear time when there are many.
     pub(crate) fn index<'a>(&'a self) -> impl Fn(&str) -> Option<&'a Param> {
         const FEW: usize = 16;

@@ -34,7 +34,7 @@ impl Head {
 
 pub(crate) enum StartLine {
     Request { method: Method, uri: Text },
-    Response { status: StatusCode, reason: Text },
+    Response { status: StatusCode, reason: Bytes },
 }
 
 /// One line of the head.
@@ -165,13 +165,15 @@ fn fields(
         }
         let line = match line(bytes, at) {
             Ok(line) => line,
-            Err(_) if lenient => match next_line(bytes, at) {
+            // On from the byte that is wrong, not from the line that began long before it: folds are read once.
+            Err(ParseError::HeaderLine { at: wrong, .. }) if lenient => match next_line(bytes, wrong) {
                 Some(next) => {
                     at = next;
                     continue;
                 }
                 None => break,
             },
+            Err(_) if lenient => break,
             Err(_) if bytes.len() - origin > limits.head_bytes => return Err(too_large),
             Err(error) => return Err(error),
         };
@@ -239,8 +241,8 @@ fn start_line(buffer: &Bytes, at: usize, end: usize, lenient: bool) -> Result<St
         let Some(status) = status else { return wrong(at + 8, "a status code of three digits, 100 to 699") };
         // Some servers leave out the space before an empty reason phrase.
         return match bytes.get(11) {
-            None => Ok(StartLine::Response { status, reason: Text::new() }),
-            Some(b' ') => Ok(StartLine::Response { status, reason: text(at + 12, end) }),
+            None => Ok(StartLine::Response { status, reason: Bytes::new() }),
+            Some(b' ') => Ok(StartLine::Response { status, reason: buffer.slice(at + 12..end) }),
             Some(_) => wrong(at + 11, "a space after the status code"),
         };
     }
@@ -276,9 +278,16 @@ fn start_line(buffer: &Bytes, at: usize, end: usize, lenient: bool) -> Result<St
     if uri.is_empty() {
         return wrong(at + uri_at, "a Request-URI");
     }
+    if let Err(error) = core::str::from_utf8(uri) {
+        return wrong(at + uri_at + error.valid_up_to(), "a Request-URI of UTF-8, with other bytes escaped");
+    }
     let version = bytes.get(version_space + 1..).unwrap_or_default();
     if !version.eq_ignore_ascii_case(b"SIP/2.0") {
-        let is_version = version.get(..4).is_some_and(|name| name.eq_ignore_ascii_case(b"SIP/"));
+        let is_version = version
+            .split_at_checked(4)
+            .filter(|(name, _)| name.eq_ignore_ascii_case(b"SIP/"))
+            .and_then(|(_, number)| core::str::from_utf8(number).ok()?.split_once('.'))
+            .is_some_and(|(major, minor)| is_number(major) && is_number(minor));
         let at = at + version_space + 1;
         return if is_version {
             Err(ParseError::Version { at })
@@ -287,6 +296,10 @@ fn start_line(buffer: &Bytes, at: usize, end: usize, lenient: bool) -> Result<St
         };
     }
     Ok(StartLine::Request { method, uri: text(at + uri_at, at + version_space) })
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The header field on the line that starts at `at`, and the span of its value.

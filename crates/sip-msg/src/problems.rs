@@ -6,8 +6,8 @@ use core::fmt;
 use bytes::Bytes;
 
 use crate::{
-    CSeq, CallId, Form, From, HeaderName, Headers, Limits, Message, ParseError, StatusCode, To, TypedHeader,
-    Via, for_each_header,
+    CSeq, CallId, Form, From, HeaderName, Headers, Limits, MaxForwards, Message, Params, ParseError,
+    StatusCode, To, TypedHeader, Via, for_each_header,
     headers::{Content, Field},
     parse,
 };
@@ -117,9 +117,17 @@ impl Message {
         {
             let at = request.method().as_str().len() + 1 + at;
             problems.push(bad(None, at, expected, "escape with % what the URI's grammar does not allow"));
+        } else if let Self::Request(request) = self
+            && request.uri().is_ok_and(|uri| uri.headers().next().is_some())
+        {
+            let mark = memchr::memchr(b'?', request.uri_text().as_bytes()).unwrap_or(0);
+            let at = request.method().as_str().len() + 1 + mark;
+            let expected = "a Request-URI without headers";
+            problems.push(bad(None, at, expected, "send what follows the ? as headers of the message"));
         }
         for field in &headers.fields {
             field_problems(headers, field, &mut problems);
+            rule_problems(headers, field, &mut problems);
         }
         let end =
             headers.fields.last().map_or(0, |field| offset(headers, field) + headers.value(field).len());
@@ -128,10 +136,14 @@ impl Message {
                 problems.push(bad(Some(name), end, "this header", "every request and response needs it"));
             }
         }
-        for name in [From::NAME, To::NAME, CallId::NAME, CSeq::NAME, HeaderName::MAX_FORWARDS] {
-            for repeated in headers.fields.iter().filter(|field| field.name == name).skip(1) {
-                let at = offset(headers, repeated);
-                problems.push(bad(Some(name.clone()), at, "this header once", "take the repeated line out"));
+        let mut seen: Vec<&HeaderName> = Vec::new();
+        for field in headers.fields.iter().filter(|field| stands_once(&field.name)) {
+            if seen.contains(&&field.name) {
+                let name = Some(field.name.clone());
+                let at = offset(headers, field);
+                problems.push(bad(name, at, "this header once", "take the repeated line out"));
+            } else {
+                seen.push(&field.name);
             }
         }
         if let (Self::Request(request), Ok(cseq)) = (self, headers.require::<CSeq>())
@@ -152,6 +164,54 @@ impl Message {
 
 fn bad(header: Option<HeaderName>, at: usize, expected: &'static str, hint: &'static str) -> Problem {
     Problem { header, at, expected, status: StatusCode::BAD_REQUEST, hint }
+}
+
+/// Whether lines of this name may not be repeated: its value is no list, and it is no challenge and no credentials
+/// ([RFC 3261 §7.3.1]).
+///
+/// [RFC 3261 §7.3.1]: https://www.rfc-editor.org/rfc/rfc3261#section-7.3.1
+fn stands_once(name: &HeaderName) -> bool {
+    const LISTS: [HeaderName; 5] = [
+        HeaderName::WWW_AUTHENTICATE,
+        HeaderName::PROXY_AUTHENTICATE,
+        HeaderName::AUTHORIZATION,
+        HeaderName::PROXY_AUTHORIZATION,
+        HeaderName::AUTHENTICATION_INFO,
+    ];
+    name.rfc() == Some(3261) && !name.is_list() && !LISTS.contains(name)
+}
+
+/// What the grammar of a header allows and its rules do not.
+fn rule_problems(headers: &Headers, field: &Field, problems: &mut Vec<Problem>) {
+    let mut push = |expected, hint| {
+        problems.push(bad(Some(field.name.clone()), offset(headers, field), expected, hint));
+    };
+    let mut params = Vec::new();
+    if field.name == Via::NAME {
+        let vias: Vec<Via> = headers.all_of_line(field).filter_map(Result::ok).collect();
+        if vias.iter().any(|via| via.branch().is_some_and(|branch| branch == Via::MAGIC_COOKIE)) {
+            push("a branch after the cookie", "add to z9hG4bK what no other request has");
+        }
+        params.extend(vias.into_iter().map(|via| via.params));
+    } else if field.name == From::NAME {
+        params.extend(headers.all_of_line::<From>(field).filter_map(Result::ok).map(|from| from.params));
+    } else if field.name == To::NAME {
+        params.extend(headers.all_of_line::<To>(field).filter_map(Result::ok).map(|to| to.params));
+    } else if field.name == MaxForwards::NAME {
+        let hops = headers.all_of_line::<MaxForwards>(field).find_map(Result::ok);
+        if hops.is_some_and(|hops| hops.0 > 255) {
+            push("a number of hops of at most 255", "write 70, the usual number");
+        }
+    }
+    if params.iter().any(repeats) {
+        push("each parameter once", "take the repeated parameter out");
+    }
+}
+
+fn repeats(params: &Params) -> bool {
+    let mut names: Vec<_> = params.iter().map(|param| param.name.to_ascii_lowercase()).collect();
+    names.sort_unstable();
+    names.windows(2).any(|pair| matches!(pair, [a, b] if a == b))
 }
 
 /// Where the value of `field` begins.
@@ -254,6 +314,38 @@ mod tests {
         assert_eq!(problems(&GOOD.replace("sip:a SIP", "sip: SIP")), [problem("", " SIP/2", "a host")]);
         let missing = problems(&GOOD.replace("Call-ID: 1\r\n", ""));
         assert_eq!(missing, [problem("Call-ID", "\r\n\r\n", "this header")]);
+    }
+
+    #[test]
+    fn what_check_refuses_is_always_among_the_problems() {
+        for (good, bad, at, expected) in [
+            ("sip:a SIP", "sip:a?b=c SIP", "?b=c S", "a Request-URI without headers"),
+            ("z9hG4bK1", "z9hG4bK", "SIP/2.", "a branch after the cookie"),
+            ("bK1", "bK1;branch=x", "SIP/2.", "each parameter once"),
+            ("tag=1", "tag=1;TAG=2", "<sip:a", "each parameter once"),
+            ("<sip:b>", "<sip:b>;tag=1;x;tag=1", "<sip:b", "each parameter once"),
+            ("CSeq: 1 O", "CSeq: 2147483648 O", "214748", "a number below 2^31"),
+        ] {
+            let text = GOOD.replace(good, bad);
+            let message = Message::parse(text.clone(), &Limits::default()).unwrap();
+            assert!(message.check().is_err(), "{bad}");
+            let found = problems(&text);
+            assert_eq!(found.len(), 1, "{bad}: {found:?}");
+            assert_eq!((found[0].1.as_str(), found[0].2), (at, expected), "{bad}");
+        }
+    }
+
+    // rfc: 3261 §7.3.1 — only lists, challenges and credentials may stand on several lines
+    // rfc: 3261 §20.22 — Max-Forwards is at most 255
+    #[test]
+    fn what_no_server_need_refuse_is_named_too() {
+        let lines = "Subject: a\r\nSubject: b\r\nAuthorization: A b=c\r\nAuthorization: B c=d\r\nAllow: A\r\nAllow: B";
+        let text = GOOD.replace("Max-Forwards: 70", &format!("Max-Forwards: 256\r\n{lines}"));
+        let expected = [
+            problem("Max-Forwards", "256\r\nS", "a number of hops of at most 255"),
+            problem("Subject", "b\r\nAut", "this header once"),
+        ];
+        assert_eq!(problems(&text), expected);
     }
 
     #[test]

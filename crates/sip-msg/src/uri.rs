@@ -1,6 +1,6 @@
 //! [`Uri`]: `sip:`, `sips:`, `tel:` and, kept as they are, other schemes.
 
-use alloc::{borrow::Cow, string::String};
+use alloc::{borrow::Cow, string::String, vec::Vec};
 use core::{fmt, str::FromStr};
 
 use bytes::Bytes;
@@ -199,6 +199,7 @@ impl Uri {
         if rest.is_empty() {
             return Err(cursor.unexpected("something after the scheme"));
         }
+        grammar::check_escapes(rest, start)?;
         cursor.advance(rest.len());
         let opaque = Some(cursor.text(start, cursor.at()));
         Ok(Self {
@@ -363,7 +364,7 @@ impl Uri {
 
     /// Sets or removes the user of a `sip:` or `sips:` URI, or sets the number of a `tel:` URI.
     pub fn set_user(&mut self, user: Option<&str>) {
-        self.user = user.map(|user| grammar::escape(user, grammar::USER));
+        self.user = user.map(escape_user);
     }
 
     /// Sets host and port.
@@ -413,9 +414,24 @@ impl Uri {
         if self.scheme != Scheme::Tel {
             return self.clone();
         }
-        let mut user: String = self.user.as_deref().unwrap_or_default().into();
-        user.push_str(&alloc::format!("{}", self.params).to_ascii_lowercase());
-        Self::sip(host_port).with_user(&user).with_param("user", Some("phone"))
+        // Equal numbers become equal users: RFC 3261 asks for lower case and for this order, RFC 3966 §3 for phone-context.
+        const FIRST: [&str; 4] = ["isub", "ext", "postd", "phone-context"];
+        let mut number = self.user.as_deref().unwrap_or_default().to_ascii_lowercase();
+        let mut params: Vec<String> =
+            self.params.iter().map(|param| alloc::format!("{param}").to_ascii_lowercase()).collect();
+        params.sort_by_cached_key(|param| {
+            let name = param.split('=').next().unwrap_or_default();
+            (FIRST.iter().position(|first| *first == name).unwrap_or(FIRST.len()), String::from(name))
+        });
+        for param in params {
+            number.push(';');
+            number.push_str(&param);
+        }
+        // What is escaped in the one is escaped in the other; the rest may need it.
+        let parts: Vec<Text> = number.split('%').map(escape_user).collect();
+        let mut sip = Self::sip(host_port).with_param("user", Some("phone"));
+        sip.user = Some(parts.join("%").into());
+        sip
     }
 
     /// The `tel:` URI inside a `sip:` URI with `user=phone`; `None` for another.
@@ -425,9 +441,28 @@ impl Uri {
         if !phone {
             return None;
         }
-        let number = self.user()?;
-        Self::parse(Bytes::from(alloc::format!("tel:{number}"))).ok()
+        // A user may not hold these, a telephone number may; other escapes stay.
+        let mut number = String::from("tel:");
+        for (index, part) in self.user.as_deref()?.split('%').enumerate() {
+            let (bare, rest) = match part.split_at_checked(2) {
+                _ if index == 0 => ("", part),
+                Some(("23", rest)) => ("#", rest),
+                Some(("3A" | "3a", rest)) => (":", rest),
+                Some(("5B" | "5b", rest)) => ("[", rest),
+                Some(("5D" | "5d", rest)) => ("]", rest),
+                _ => ("%", part),
+            };
+            number.push_str(bare);
+            number.push_str(rest);
+        }
+        Self::parse(Bytes::from(number)).ok()
     }
+}
+
+/// Escapes a user. A `#`, which many devices send as it is, is read so but not written.
+fn escape_user(user: &str) -> Text {
+    let escaped = grammar::escape(user, grammar::USER);
+    if escaped.contains('#') { escaped.replace('#', "%23").into() } else { escaped }
 }
 
 fn read_scheme(cursor: &mut Cursor<'_>) -> Result<Scheme, Unexpected> {

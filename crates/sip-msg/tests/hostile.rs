@@ -6,8 +6,8 @@ use std::{
 };
 
 use sip_msg::{
-    Accept, Contact, Frame, Framer, Headers, Limits, Message, Multipart, ParseError, Supported, To,
-    TypedHeader, Uri, Via, for_each_header,
+    Accept, Contact, Frame, Framer, Headers, Limits, Message, Multipart, ParseError, Part, Problem,
+    Supported, To, TypedHeader, Uri, Via, for_each_header,
 };
 
 fn limits() -> Limits {
@@ -86,6 +86,30 @@ fn a_thousand_folded_lines_are_read_in_linear_time() {
 }
 
 #[test]
+fn folds_that_end_in_a_broken_line_are_read_once() {
+    // The line is wrong only at its last byte: what reads on must not begin again at each fold.
+    assert_linear("folds before a bare CR", |count| {
+        let text = format!("OPTIONS sip:a SIP/2.0\r\na: b\n{} \rx\r\nl: 4\r\n\r\nbody", " x\n".repeat(count));
+        let mut framer = Framer::new(limits());
+        framer.push(text.as_bytes());
+        assert_eq!(
+            framer.next(),
+            Some(Ok(Frame::Message(text.clone().into()))),
+            "and the next message is found"
+        );
+        assert!(Message::parse(text.clone(), &limits()).is_err());
+        let salvaged = Message::salvage(text.clone(), &limits()).expect("a request line");
+        assert_eq!(salvaged.headers().len(), 1, "Content-Length");
+        black_box(Problem::find(text, &limits()));
+    });
+    assert_linear("folds that are cut off", |count| {
+        let text = format!("OPTIONS sip:a SIP/2.0\r\na: b\n{}", " x\n".repeat(count));
+        black_box(Message::salvage(text.clone(), &limits()));
+        black_box(Problem::find(text, &limits()));
+    });
+}
+
+#[test]
 fn unterminated_quotes_and_brackets_are_refused_in_linear_time() {
     for open in ["\"", "\"\\", "<", "<sip:", "(", "((", "[", "\"a\" <", "sip:a@b;x=\""] {
         for name in ["To", "Contact", "Retry-After", "Via", "WWW-Authenticate", "Alert-Info", "Identity"] {
@@ -136,6 +160,12 @@ fn nested_and_repeated_boundaries_cost_linear_time() {
     assert_linear("boundaries", |count| {
         let body = [&b"--b\r\n\r\n".repeat(count)[..], b"--b--"].concat().into();
         assert_eq!(Multipart::parse(&content_type, &body, &limits()).unwrap().parts.len(), count);
+    });
+    assert_linear("boundaries that are taken", |count| {
+        let taken: String = (0..count).map(|n| format!("part-{n:08}")).collect();
+        let parts = vec![Part::new("text/plain", taken)];
+        let (content_type, _) = Multipart { parts }.write("mixed");
+        assert_eq!(content_type, format!("multipart/mixed;boundary=part-{count:08}"));
     });
     let body = b"--b\r\n\r\n".repeat(1_000).into();
     assert!(

@@ -64,7 +64,7 @@ impl Contact {
     /// Seconds for which the binding holds; `None` when not given or malformed.
     #[must_use]
     pub fn expires(&self) -> Option<u32> {
-        self.params()?.value("expires")?.parse().ok()
+        self.params()?.number("expires")
     }
 
     /// The same value with `expires`, in seconds.

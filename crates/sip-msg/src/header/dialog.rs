@@ -113,7 +113,7 @@ impl Reason {
     /// The parameter `cause`.
     #[must_use]
     pub fn cause(&self) -> Option<u16> {
-        self.params.value("cause")?.parse().ok()
+        self.params.number("cause")
     }
 
     /// The parameter `text`.

@@ -31,7 +31,7 @@ impl SubscriptionState {
     /// Seconds the subscription still has.
     #[must_use]
     pub fn expires(&self) -> Option<u32> {
-        self.params.value("expires")?.parse().ok()
+        self.params.number("expires")
     }
 
     /// Why it ended.
@@ -43,7 +43,7 @@ impl SubscriptionState {
     /// Seconds to wait before a new one.
     #[must_use]
     pub fn retry_after(&self) -> Option<u32> {
-        self.params.value("retry-after")?.parse().ok()
+        self.params.number("retry-after")
     }
 }
 

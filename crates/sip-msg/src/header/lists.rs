@@ -92,15 +92,18 @@ pub struct MediaRange {
 }
 
 impl Accept {
-    /// Whether `media_type`, as `application/sdp`, is taken (`q=0` refuses).
+    /// Whether `media_type`, as `application/sdp`, is taken: the range that names it most closely decides, and one with
+    /// `q=0` refuses.
     #[must_use]
     pub fn accepts(&self, media_type: &str) -> bool {
         let Some((kind, subtype)) = media_type.split_once('/') else { return false };
-        self.0.iter().any(|range| {
-            let matches = |pattern: &Text, text: &str| pattern == "*" || pattern.eq_ignore_ascii_case(text);
-            let refused = range.params.value("q").and_then(super::contact::parse_q) == Some(0);
-            !refused && matches(&range.kind, kind) && matches(&range.subtype, subtype)
-        })
+        let matches = |pattern: &Text, text: &str| pattern == "*" || pattern.eq_ignore_ascii_case(text);
+        let closest = self
+            .0
+            .iter()
+            .filter(|range| matches(&range.kind, kind) && matches(&range.subtype, subtype))
+            .max_by_key(|range| (range.kind != "*", range.subtype != "*"));
+        closest.is_some_and(|range| range.params.value("q").and_then(super::contact::parse_q) != Some(0))
     }
 }
 

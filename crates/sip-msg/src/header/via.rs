@@ -56,7 +56,7 @@ impl Via {
     /// [RFC 3581 §4]: https://www.rfc-editor.org/rfc/rfc3581#section-4
     #[must_use]
     pub fn rport(&self) -> Option<Option<u16>> {
-        self.params.get("rport").map(|value| value?.parse().ok())
+        self.params.contains("rport").then(|| self.params.number("rport"))
     }
 
     /// Sets `rport`: `None` to ask for it, a port to answer.
