@@ -3,15 +3,18 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::task::{Context, Poll};
+use std::task::Context;
 
 use bytes::Bytes;
 use socket2::{Domain, Protocol, Type};
-use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 
 use super::named;
 use crate::{Flow, Input, Transport};
+
+mod batch;
+
+use batch::{Batch, SLOTS};
 
 /// What the kernel is asked to buffer each way, in bytes; it may grant less.
 const BUFFER: usize = 4 << 20;
@@ -19,15 +22,13 @@ const BUFFER: usize = 4 << 20;
 const WAITING: usize = 1024;
 /// Datagrams read in one go, so that connections get their turn.
 const BATCH: usize = 64;
-/// The largest datagram.
-const LARGEST: usize = 65_535;
 
 /// One UDP socket.
 pub(super) struct Socket {
     socket: UdpSocket,
     local: SocketAddr,
     named: SocketAddr,
-    buffer: Box<[u8]>,
+    batch: Batch,
     waiting: VecDeque<(SocketAddr, Bytes)>,
 }
 
@@ -58,7 +59,7 @@ impl Socket {
             socket,
             local,
             named: named(local),
-            buffer: vec![0; LARGEST].into_boxed_slice(),
+            batch: Batch::new(),
             waiting: VecDeque::new(),
         })
     }
@@ -102,17 +103,22 @@ impl Socket {
 
     /// Reads until the socket is empty, or so much that others must have their turn.
     pub(super) fn poll_receive(&mut self, context: &mut Context<'_>, ready: &mut VecDeque<Input>) {
-        for _ in 0..BATCH {
-            let mut buffer = ReadBuf::new(&mut self.buffer);
-            match self.socket.poll_recv_from(context, &mut buffer) {
-                Poll::Ready(Ok(remote)) => {
-                    let bytes = Bytes::copy_from_slice(buffer.filled());
-                    let flow = Flow::new(Transport::Udp, self.named, remote);
-                    ready.push_back(Input::Datagram { flow, bytes });
-                }
+        let named = self.named;
+        let flow = |remote| Flow::new(Transport::Udp, named, remote);
+        // An error has a turn, too, so that a socket with nothing but errors cannot hold us.
+        for _ in 0..BATCH / SLOTS.min(BATCH) {
+            if self.socket.poll_recv_ready(context).is_pending() {
+                return;
+            }
+            let taken = self.batch.receive(&self.socket, |remote, payload| {
+                let bytes = Bytes::copy_from_slice(payload);
+                ready.push_back(Input::Datagram { flow: flow(remote), bytes });
+            });
+            match taken {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 // An error of an earlier datagram (ICMP); the next one may be there already.
-                Poll::Ready(Err(error)) => tracing::debug!(%error, "receiving failed"),
-                Poll::Pending => return,
+                Err(error) => tracing::debug!(%error, "receiving failed"),
             }
         }
         context.waker().wake_by_ref();
