@@ -71,6 +71,11 @@ pub struct Agreed {
     pub ptime_ms: Option<u16>,
     /// The longest packet time the peer takes, in milliseconds.
     pub maxptime_ms: Option<u16>,
+    /// What the peer takes at most, in bits a second (`b=TIAS` or `b=AS`); 0 asks for nothing, RTCP included
+    /// ([RFC 3264 §5.1]).
+    ///
+    /// [RFC 3264 §5.1]: https://www.rfc-editor.org/rfc/rfc3264#section-5.1
+    pub bandwidth_bps: Option<u64>,
     /// How packets are protected.
     pub security: Security,
     /// The peer's ICE credentials and candidates, when both use ICE.

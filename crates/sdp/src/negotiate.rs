@@ -67,6 +67,14 @@ pub enum NegotiationError {
         /// How many there are.
         found: usize,
     },
+    /// One of our streams cannot be offered as it is.
+    #[error("stream {} cannot be offered: it lacks {lacks}", .stream.saturating_add(1))]
+    Unofferable {
+        /// Which of [`streams`](Capabilities::streams), counted from 0; the text counts from 1.
+        stream: usize,
+        /// What it lacks: a port, a codec, or what its [`SrtpPolicy`](crate::SrtpPolicy) needs.
+        lacks: &'static str,
+    },
     /// Nothing could be agreed: to be answered 488.
     #[error("nothing in common{}", because(.0))]
     NothingInCommon(Vec<Reason>),
@@ -128,7 +136,8 @@ impl Negotiation {
     /// [RFC 3264 §5]: https://www.rfc-editor.org/rfc/rfc3264#section-5
     #[must_use]
     pub const fn new(session_id: u64) -> Self {
-        let session_id = session_id & ((1 << 62) - 1);
+        // The first version is less than 2^62 - 1, RFC 3264 §5.
+        let session_id = session_id % ((1 << 62) - 1);
         Self {
             session_id,
             version: session_id,
@@ -144,7 +153,8 @@ impl Negotiation {
     /// refused or removed stay at port 0 ([RFC 3264 §5], [RFC 3264 §8]).
     ///
     /// # Errors
-    /// [`NegotiationError::OfferPending`] while another is not answered.
+    /// [`OfferPending`](NegotiationError::OfferPending) while another is not answered,
+    /// [`Unofferable`](NegotiationError::Unofferable) when a stream has no codec or port, or must be encrypted and has no key.
     ///
     /// [RFC 3264 §5]: https://www.rfc-editor.org/rfc/rfc3264#section-5
     /// [RFC 3264 §8]: https://www.rfc-editor.org/rfc/rfc3264#section-8
@@ -153,7 +163,7 @@ impl Negotiation {
             return Err(NegotiationError::OfferPending);
         }
         let settled = self.settled.as_ref();
-        let (slots, draft) = offer::draft(capabilities, &self.slots, settled, self.blank(capabilities));
+        let (slots, draft) = offer::draft(capabilities, &self.slots, settled, self.blank(capabilities))?;
         let description = self.stamp(draft);
         self.pending = Some(Pending { offer: description.clone(), slots });
         Ok(Offer { description })
@@ -227,6 +237,13 @@ impl Negotiation {
             let outcome = agree::answered(own, peer, index, &mut notes);
             usable &= !matches!(outcome, Err(why) if agree::is_fatal(why));
             slot.live = outcome.is_ok();
+            if outcome.is_ok() {
+                for format in formats::formats(remote) {
+                    if slot.numbers.learn_theirs(&format) {
+                        notes.add(Why::Tolerated("a payload type changed its codec"));
+                    }
+                }
+            }
             if let Err(why) = outcome {
                 notes.add(Why::Refused(why));
             }
@@ -237,6 +254,7 @@ impl Negotiation {
             });
         }
         bundle::settle(&mut agreement, &pending.offer, answer);
+        bundle::explain(&pending.offer, &agreement, &mut notes);
         if !usable {
             return Err(NegotiationError::UnusableAnswer(notes.reasons));
         }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::Text;
 use crate::attribute::Direction;
+use crate::{DtlsRole, Text};
 
 /// One decision about one m-line, with what made us take it.
 ///
@@ -37,6 +37,37 @@ pub enum Why {
         /// Its encoding name, or the payload type when it has none.
         codec: Text,
     },
+    /// This codec may be used too: a change to it needs no new offer ([RFC 3264 §5.1]).
+    ///
+    /// [RFC 3264 §5.1]: https://www.rfc-editor.org/rfc/rfc3264#section-5.1
+    Beside {
+        /// Its encoding name.
+        codec: Text,
+    },
+    /// This codec of ours is not in the answer.
+    NotAnswered {
+        /// Its encoding name.
+        codec: Text,
+    },
+    /// The peer's list has this codec a second time, and we have it once.
+    OfferedTwice {
+        /// Its encoding name.
+        codec: Text,
+    },
+    /// No codec that was taken has the clock rate of this telephone-event ([RFC 4733 §2.1]).
+    ///
+    /// [RFC 4733 §2.1]: https://www.rfc-editor.org/rfc/rfc4733#section-2.1
+    NoCodecAtRate {
+        /// Its encoding name and clock rate.
+        codec: Text,
+    },
+    /// Neither an `a=rtpmap` nor [RFC 3551] says what this format is.
+    ///
+    /// [RFC 3551]: https://www.rfc-editor.org/rfc/rfc3551
+    NoMapping {
+        /// The format, as it stands in the m-line.
+        format: Text,
+    },
     /// We have this codec, with parameters that exclude the peer's.
     ParametersDiffer {
         /// Its encoding name.
@@ -51,6 +82,42 @@ pub enum Why {
         /// What we wanted.
         wanted: Direction,
     },
+    /// The peer's `b=` line is 0: nothing may be sent to it ([RFC 3264 §5.1]).
+    ///
+    /// [RFC 3264 §5.1]: https://www.rfc-editor.org/rfc/rfc3264#section-5.1
+    NoBandwidth,
+    /// A side wanted RTP and RTCP on one port ([RFC 5761]).
+    ///
+    /// [RFC 5761]: https://www.rfc-editor.org/rfc/rfc5761
+    RtcpMux {
+        /// Both did.
+        agreed: bool,
+    },
+    /// This m-line shares another one's transport ([RFC 9143]).
+    ///
+    /// [RFC 9143]: https://www.rfc-editor.org/rfc/rfc9143
+    Bundled {
+        /// The other m-line, counted from 0; the text counts from 1.
+        with: usize,
+    },
+    /// This m-line was offered in a bundle and stands alone.
+    NotBundled,
+    /// Who begins the DTLS handshake ([RFC 5763 §5]).
+    ///
+    /// [RFC 5763 §5]: https://www.rfc-editor.org/rfc/rfc5763#section-5
+    DtlsRole {
+        /// Our part.
+        role: DtlsRole,
+    },
+    /// A fingerprint made with a broken hash was passed over ([RFC 8122 §5]).
+    ///
+    /// [RFC 8122 §5]: https://www.rfc-editor.org/rfc/rfc8122#section-5
+    WeakFingerprint {
+        /// The hash function.
+        hash: Text,
+    },
+    /// The peer does ICE and this stream of ours does not.
+    IceIgnored,
     /// The peer wrote `c=0.0.0.0`: nothing may be sent to it ([RFC 3264 §8.4]).
     ///
     /// [RFC 3264 §8.4]: https://www.rfc-editor.org/rfc/rfc3264#section-8.4
@@ -122,6 +189,11 @@ pub enum Refused {
     /// [RFC 3264 §6.1]: https://www.rfc-editor.org/rfc/rfc3264#section-6.1
     #[error("no codec in common")]
     NoCommonCodec,
+    /// It wants RTP and RTCP on one port or not at all, and we do not ([RFC 8858 §4.3]).
+    ///
+    /// [RFC 8858 §4.3]: https://www.rfc-editor.org/rfc/rfc8858#section-4.3
+    #[error("it wants RTCP on RTP's port, and we do not")]
+    RtcpMuxOnly,
     /// It may only live in a bundle, and there is none for it ([RFC 9143 §6]).
     ///
     /// [RFC 9143 §6]: https://www.rfc-editor.org/rfc/rfc9143#section-6
@@ -137,7 +209,11 @@ pub enum Refused {
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} m-line {}: {}", self.kind, self.media.saturating_add(1), self.why)
+        write!(f, "{} m-line {}: ", self.kind, self.media.saturating_add(1))?;
+        match &self.why {
+            Why::Refused(Refused::NotWanted) => write!(f, "refused: {} not wanted", self.kind),
+            why => why.fmt(f),
+        }
     }
 }
 
@@ -147,12 +223,34 @@ impl fmt::Display for Why {
             Self::Chosen { codec } => {
                 write!(f, "{codec} chosen, the first of the peer's list that we have")
             }
+            Self::Beside { codec } => write!(f, "{codec} taken too"),
+            Self::NotAnswered { codec } => write!(f, "{codec} not used: the answer leaves it out"),
+            Self::OfferedTwice { codec } => write!(f, "{codec} refused: it is in the list twice"),
+            Self::NoCodecAtRate { codec } => write!(f, "{codec} refused: no codec taken has its clock rate"),
+            Self::NoMapping { format } => write!(f, "format {format} refused: nothing says what it is"),
             Self::NotInOurList { codec } => write!(f, "{codec} refused: not in our list"),
             Self::ParametersDiffer { codec } => write!(f, "{codec} refused: its parameters exclude ours"),
             Self::Direction { agreed, peer, wanted } => {
                 write!(f, "{agreed}, since the peer says {peer} and we want {wanted}")
             }
-            Self::HeldByAddress => f.write_str("nothing is sent, since the peer's address is 0.0.0.0"),
+            Self::NoBandwidth => f.write_str("nothing is sent, since the peer's bandwidth is 0"),
+            Self::RtcpMux { agreed: true } => f.write_str("RTCP goes over the port of RTP"),
+            Self::RtcpMux { agreed: false } => {
+                f.write_str("RTCP has a port of its own, since only one side wants to share RTP's")
+            }
+            Self::Bundled { with } => write!(f, "shares the transport of m-line {}", with.saturating_add(1)),
+            Self::NotBundled => f.write_str("has a transport of its own, though offered in a bundle"),
+            Self::DtlsRole { role: DtlsRole::Client } => {
+                f.write_str("SRTP with keys from DTLS, which we begin")
+            }
+            Self::DtlsRole { role: DtlsRole::Server } => {
+                f.write_str("SRTP with keys from DTLS, which the peer begins")
+            }
+            Self::WeakFingerprint { hash } => write!(f, "fingerprint passed over: {hash} is broken"),
+            Self::IceIgnored => f.write_str("ICE left out: we do none on this stream"),
+            Self::HeldByAddress => {
+                f.write_str("nothing is sent, since the peer's address is nowhere, as 0.0.0.0 is")
+            }
             Self::CryptoChosen { tag, suite } => write!(f, "SRTP with crypto tag {tag}, {suite}"),
             Self::CryptoPassedOver { tag: Some(tag) } => {
                 write!(f, "crypto tag {tag} passed over: not supported")

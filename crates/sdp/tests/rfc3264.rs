@@ -425,3 +425,324 @@ fn comfort_noise_alone_is_no_codec() {
     let agreed = answer.agreement.first(MediaKind::Audio).unwrap();
     assert_eq!((agreed.codec().unwrap().name.as_str(), agreed.codecs.len()), ("PCMU", 2));
 }
+
+// rfc: 3264 §5 — session id and first version fit 63 bits, the first version is below 2^62 - 1; s= says nothing, t= is 0 0
+#[test]
+fn the_first_description_begins_as_it_should() {
+    for id in [0, 7, (1 << 62) - 1, u64::MAX] {
+        let offer = Negotiation::new(id).offer(&able([Stream::audio(4_000)])).unwrap().description;
+        assert!(version(&offer) < (1 << 62) - 1, "{id}");
+        let text = offer.to_string();
+        assert!(
+            text.starts_with("v=0\r\no=") && text.contains("\r\ns=-\r\n") && text.contains("\r\nt=0 0\r\n")
+        );
+    }
+}
+
+// rfc: 3264 §5 — an offer without streams is answered without streams
+#[test]
+fn no_streams_are_answered_with_none() {
+    let answer = new().answer(&description(""), &able([Stream::audio(5_000)])).unwrap();
+    assert!(answer.description.media.is_empty() && answer.agreement.media.is_empty());
+}
+
+// rfc: 3264 §5.1 — the direction is marked on every stream that is not sendrecv
+#[test]
+fn an_offer_marks_its_directions() {
+    for direction in [Direction::SendOnly, Direction::RecvOnly, Direction::Inactive] {
+        let offer = new().offer(&able([Stream::audio(4_000).direction(direction)])).unwrap().description;
+        assert_eq!(offer.media[0].attributes.direction(), Some(direction));
+    }
+}
+
+// rfc: 3264 §5.1 — every format has an rtpmap, static ones too, in the order of our preference
+#[test]
+fn an_offer_maps_every_payload_type() {
+    let codecs = [Codec::g722(), Codec::pcma(), Codec::opus()];
+    let offer = new().offer(&able([Stream::audio(4_000).codecs(codecs)])).unwrap().description;
+    let maps: Vec<String> = offer.media[0]
+        .attributes
+        .all::<sdp::attribute::Rtpmap>()
+        .map(|map| {
+            map.map(|map| format!("{} {}/{}", map.payload_type, map.encoding, map.clock_rate_hz)).unwrap()
+        })
+        .collect();
+    assert_eq!(
+        maps,
+        [
+            "9 G722/8000",
+            "8 PCMA/8000",
+            "96 opus/48000",
+            "101 telephone-event/8000",
+            "97 telephone-event/48000"
+        ]
+    );
+    assert_eq!(lines(&offer), ["audio 4000 9 8 96 101 97 sendrecv"]);
+}
+
+// rfc: 3264 §5.1 — ptime is greater than zero
+#[test]
+fn a_packet_time_of_zero_is_not_written() {
+    let stream = Stream::audio(4_000).ptime_ms(Some(0)).maxptime_ms(Some(0)).rtcp_port(Some(0));
+    let offer = new().offer(&able([stream])).unwrap().description.to_string();
+    assert!(!offer.contains("ptime") && !offer.contains("a=rtcp:"), "{offer}");
+}
+
+// rfc: 3264 §5.1 — a stream that lacks what it needs is not offered as another one
+#[test]
+fn a_stream_that_lacks_something_is_not_offered() {
+    let srtp = |policy| Stream::audio(4_000).srtp(policy, []);
+    for (stream, lacks) in [
+        (srtp(sdp::SrtpPolicy::Required), "a key for SRTP"),
+        (srtp(sdp::SrtpPolicy::Dtls), "a certificate's fingerprint for DTLS"),
+        (audio(4_000, []), "a codec"),
+        (Stream::audio(0), "a port"),
+    ] {
+        let mut alice = new();
+        let error = alice.offer(&able([Stream::audio(4_002), stream])).unwrap_err();
+        assert_eq!(error, NegotiationError::Unofferable { stream: 1, lacks });
+        assert_eq!(error.to_string(), format!("stream 2 cannot be offered: it lacks {lacks}"));
+        assert!(!alice.is_pending());
+    }
+    assert!(new().offer(&able([srtp(sdp::SrtpPolicy::Optional)])).is_ok());
+    let answer = new().answer(&description("m=audio 4000 RTP/AVP 0"), &able([Stream::audio(0)]));
+    assert!(answer.is_err(), "our port 0 is no acceptance");
+}
+
+// rfc: 3264 §5.1 — a bandwidth of zero asks for no media
+#[test]
+fn nothing_is_sent_to_a_bandwidth_of_zero() {
+    let agreed = |lines: &str| {
+        let answer = new()
+            .answer(&description(&format!("m=audio 4000 RTP/AVP 0\n{lines}")), &able([Stream::audio(5_000)]));
+        let agreed = answer.unwrap().agreement.first(MediaKind::Audio).unwrap().clone();
+        (agreed.direction, agreed.bandwidth_bps)
+    };
+    assert_eq!(agreed("b=AS:0"), (Direction::RecvOnly, Some(0)));
+    assert_eq!(agreed("b=AS:64"), (Direction::SendRecv, Some(64_000)));
+    assert_eq!(agreed("b=AS:64\nb=TIAS:50000"), (Direction::SendRecv, Some(50_000)));
+    assert_eq!(agreed("b=X-mine:0\nb=RR:0"), (Direction::SendRecv, None));
+}
+
+// rfc: 3264 §6 — the o= line of the answer is the answerer's own
+#[test]
+fn the_answer_has_an_origin_of_its_own() {
+    let offer = description("m=audio 4000 RTP/AVP 0");
+    let answer = Negotiation::new(5).answer(&offer, &able([Stream::audio(5_000)])).unwrap().description;
+    assert!(!answer.origin.same_session(&offer.origin));
+    assert_eq!(version(&answer), 5);
+}
+
+// rfc: 3264 §6 — a rejected stream lists at least one format, and nothing of it is settled
+#[test]
+fn a_rejected_stream_keeps_its_name_and_formats() {
+    let offer = description("m=audio 4000 RTP/AVP 0\nm=video 4002 RTP/AVP 31 32\na=mid:v\na=sendonly");
+    let answer = new().answer(&offer, &able([Stream::audio(5_000)])).unwrap();
+    assert_eq!(
+        answer.description.to_string().split_once("m=video").unwrap().1,
+        " 0 RTP/AVP 31 32\r\na=mid:v\r\n"
+    );
+    let reason = answer.reasons.iter().find(|reason| reason.media == 1).unwrap();
+    assert_eq!(reason.to_string(), "video m-line 2: refused: video not wanted");
+    assert_eq!((reason.kind.as_str(), &reason.why), ("video", &Why::Refused(Refused::NotWanted)));
+}
+
+// rfc: 3264 §6.1 — a codec that the offer lists twice is answered once
+#[test]
+fn a_codec_offered_twice_is_taken_once() {
+    let offer = description("m=audio 4000 RTP/AVP 0 96 0 97\na=rtpmap:96 pcmu/8000");
+    let answer = new().answer(&offer, &able([audio(5_000, [Codec::pcmu()])])).unwrap();
+    assert_eq!(lines(&answer.description), ["audio 5000 0 sendrecv"]);
+    let said: Vec<String> = answer.reasons.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        [
+            "audio m-line 1: format 97 refused: nothing says what it is",
+            "audio m-line 1: pcmu refused: it is in the list twice",
+            "audio m-line 1: PCMU chosen, the first of the peer's list that we have",
+            "audio m-line 1: sendrecv, since the peer says sendrecv and we want sendrecv",
+        ]
+    );
+}
+
+// rfc: 3264 §6.1 — telephone-event at a rate that no codec taken has is left out, and it is said
+#[test]
+fn events_without_their_codec_are_left_out() {
+    let offer = "m=audio 4000 RTP/AVP 0 96 97 98\na=rtpmap:96 opus/48000/2\na=rtpmap:97 telephone-event/48000\n\
+        a=rtpmap:98 telephone-event/8000";
+    let bobs = able([Stream::audio(5_000).codecs([Codec::pcmu(), Codec::opus()])]);
+    let answer = new().answer(&description(offer), &bobs).unwrap();
+    assert_eq!(lines(&answer.description), ["audio 5000 0 96 97 98 sendrecv"], "one for each clock rate");
+    let events: Vec<_> = answer.agreement.first(MediaKind::Audio).unwrap().telephone_events.clone();
+    assert_eq!(
+        events.iter().map(|event| (event.clock_rate_hz, event.send)).collect::<Vec<_>>(),
+        [(48_000, 97), (8_000, 98)]
+    );
+    let offer = offer.replace("m=audio 4000 RTP/AVP 0", "m=audio 4000 RTP/AVP 3");
+    let answer = new().answer(&description(&offer), &bobs).unwrap();
+    assert_eq!(lines(&answer.description), ["audio 5000 96 97 sendrecv"]);
+    let why = Why::NoCodecAtRate { codec: "telephone-event/8000".into() };
+    assert!(answer.reasons.iter().any(|reason| reason.why == why));
+}
+
+// rfc: 3264 §7 — the offerer sends with the answer's first format, and what the answer leaves out is not used
+#[test]
+fn the_answers_first_format_is_sent() {
+    let mut alice = new();
+    alice.offer(&able([audio(4_000, [Codec::pcmu(), Codec::pcma(), Codec::g722()])])).unwrap();
+    let accepted = alice.accept(&description("m=audio 5000 RTP/AVP 8 0 77\na=sendrecv")).unwrap();
+    let agreed = accepted.agreement.first(MediaKind::Audio).unwrap();
+    assert_eq!((agreed.codec().unwrap().name.as_str(), agreed.codecs.len()), ("PCMA", 2));
+    let said: Vec<String> = accepted.reasons.iter().map(|reason| reason.why.to_string()).collect();
+    assert!(said.contains(&"G722 not used: the answer leaves it out".to_owned()), "{said:?}");
+}
+
+// rfc: 3264 §7 — an answer whose direction the offer does not allow gives us no more than we offered
+#[test]
+fn a_wrong_direction_in_the_answer_does_not_lift_our_hold() {
+    let mut alice = new();
+    alice.offer(&able([Stream::audio(4_000).direction(Direction::SendOnly)])).unwrap();
+    let accepted = alice.accept(&description("m=audio 5000 RTP/AVP 0\na=sendrecv")).unwrap();
+    assert_eq!(accepted.agreement.first(MediaKind::Audio).unwrap().direction, Direction::SendOnly);
+    assert!(accepted.reasons.iter().any(|reason| matches!(reason.why, Why::Tolerated(_))));
+}
+
+// rfc: 3264 §8 — o= stays but for its version, also when our address changes
+#[test]
+fn the_origin_stays_when_the_address_changes() {
+    let (mut alice, mut bob) = (new(), new());
+    let bobs = able([Stream::audio(5_000)]);
+    let first = alice.offer(&able([Stream::audio(4_000)])).unwrap().description;
+    alice.accept(&bob.answer(&first, &bobs).unwrap().description).unwrap();
+    let moved = Capabilities::new([192, 0, 2, 77].into()).stream(Stream::audio(4_000));
+    let second = alice.offer(&moved).unwrap().description;
+    assert!(second.origin.same_session(&first.origin) && version(&second) == version(&first) + 1);
+    let answer = bob.answer(&second, &bobs).unwrap();
+    let agreed = answer.agreement.first(MediaKind::Audio).unwrap();
+    assert_eq!(agreed.remote_rtp_address().unwrap().to_string(), "192.0.2.77:4000");
+}
+
+// rfc: 3264 §8.2 — a removed stream is port 0 in offer and answer, and its position stays
+#[test]
+fn a_removed_stream_keeps_its_position() {
+    let (mut alice, mut bob) = (new(), new());
+    let video = |port| Stream::video(port).codecs([named("VP8", 90_000)]);
+    let bobs = able([Stream::audio(5_000), video(5_002)]);
+    let both = able([Stream::audio(4_000), video(4_002)]);
+    let offer = alice.offer(&both).unwrap().description;
+    alice.accept(&bob.answer(&offer, &bobs).unwrap().description).unwrap();
+    let offer = alice.offer(&able([Stream::audio(4_000)])).unwrap().description;
+    assert_eq!(lines(&offer)[1], "video 0 96 sendrecv");
+    let answer = bob.answer(&offer, &bobs).unwrap();
+    assert_eq!(lines(&answer.description)[1], "video 0 96 sendrecv");
+    assert_eq!(answer.agreement.media[1].outcome, Err(Refused::DisabledByOfferer));
+    alice.accept(&answer.description).unwrap();
+    assert_eq!(bob.offer(&bobs).unwrap().description.media[1].port, 0, "nor do we offer it again");
+}
+
+// rfc: 3264 §8.3.1 — address and port may change in a later offer
+#[test]
+fn a_stream_moves_to_another_port() {
+    let mut bob = new();
+    let bobs = able([Stream::audio(5_000)]);
+    let first = bob.answer(&description("m=audio 4000 RTP/AVP 0"), &bobs).unwrap().description;
+    let moved = bob.answer(&description("m=audio 4444 RTP/AVP 0\nc=IN IP4 192.0.2.44"), &bobs).unwrap();
+    let agreed = moved.agreement.first(MediaKind::Audio).unwrap();
+    assert_eq!(agreed.remote_rtp_address().unwrap().to_string(), "192.0.2.44:4444");
+    assert_eq!(moved.description, first, "our side did not change");
+}
+
+// rfc: 3264 §8.3.2 — a number that either side gave a meaning is given no other one
+#[test]
+fn a_number_of_the_peer_is_not_used_for_another_codec() {
+    let mut bob = new();
+    let able = |codecs: &[Codec]| able([audio(5_000, codecs.to_vec())]);
+    let offer = "m=audio 4000 RTP/AVP 96 97 0\na=rtpmap:96 SILK/16000\na=rtpmap:97 G7221/16000";
+    bob.answer(&description(offer), &able(&[Codec::pcmu()])).unwrap();
+    let later = bob.offer(&able(&[Codec::opus().payload_type(96), Codec::pcmu()])).unwrap().description;
+    assert_eq!(lines(&later), ["audio 5000 98 0 sendrecv"], "96 and 97 have a meaning");
+
+    let mut alice = new();
+    alice.offer(&able(&[Codec::opus().payload_type(100)])).unwrap();
+    alice.accept(&description("m=audio 5000 RTP/AVP 110\na=rtpmap:110 opus/48000/2")).unwrap();
+    let codecs = [Codec::opus(), named("speex", 16_000).payload_type(110)];
+    let later = alice.offer(&able(&codecs)).unwrap().description;
+    assert_eq!(lines(&later), ["audio 5000 100 96 sendrecv"], "110 is the peer's opus");
+}
+
+// rfc: 3264 §8.3.2 — a peer that changes the meaning of a number is followed, and it is said
+#[test]
+fn a_changed_meaning_is_followed() {
+    let mut bob = new();
+    let bobs = able([audio(5_000, [Codec::opus(), named("speex", 16_000)])]);
+    bob.answer(&description("m=audio 4000 RTP/AVP 96\na=rtpmap:96 opus/48000/2"), &bobs).unwrap();
+    let answer = bob.answer(&description("m=audio 4000 RTP/AVP 96\na=rtpmap:96 speex/16000"), &bobs).unwrap();
+    assert_eq!(answer.agreement.first(MediaKind::Audio).unwrap().codec().unwrap().name, "speex");
+    assert!(answer.reasons.iter().any(|reason| matches!(reason.why, Why::Tolerated(_))));
+}
+
+// rfc: 3264 §8.3.3 — the media type of a stream may change
+#[test]
+fn a_stream_may_change_its_media_type() {
+    let mut bob = new();
+    let bobs = able([Stream::audio(5_000), Stream::video(5_002).codecs([named("H261", 90_000)])]);
+    bob.answer(&description("m=audio 4000 RTP/AVP 0"), &bobs).unwrap();
+    let answer = bob.answer(&description("m=video 4000 RTP/AVP 31"), &bobs).unwrap();
+    assert_eq!(lines(&answer.description), ["video 5002 31 sendrecv"]);
+    assert_eq!(answer.agreement.media[0].stream, Some(1));
+}
+
+// rfc: 3264 §8.4 — c=0.0.0.0, and what stands for it in IPv6, stops RTP and RTCP to the peer
+#[test]
+fn a_hold_by_address_stops_rtp_and_rtcp() {
+    for nowhere in ["IN IP4 0.0.0.0", "IN IP6 ::", "IN IP6 host.invalid", "IN IP6 Nowhere.INVALID."] {
+        let offer = format!("m=audio 4000 RTP/AVP 0\nc={nowhere}\na=rtcp:7000 IN IP4 192.0.2.7");
+        let answer = new().answer(&description(&offer), &able([Stream::audio(5_000)])).unwrap();
+        let agreed = answer.agreement.first(MediaKind::Audio).unwrap();
+        assert_eq!(agreed.direction, Direction::RecvOnly, "{nowhere}");
+        assert_eq!((agreed.remote_rtp_address(), agreed.remote_rtcp_address()), (None, None), "{nowhere}");
+        assert_eq!(lines(&answer.description), ["audio 5000 0 sendrecv"], "we hold nobody");
+        assert!(answer.reasons.iter().any(|reason| reason.why == Why::HeldByAddress));
+    }
+    let offer = description("m=audio 4000 RTP/AVP 0\nc=IN IP4 media.example");
+    let answer = new().answer(&offer, &able([Stream::audio(5_000)])).unwrap();
+    assert_eq!(answer.agreement.first(MediaKind::Audio).unwrap().direction, Direction::SendRecv);
+}
+
+// rfc: 3264 §8.4 — each stream is held for itself, and a recvonly one by inactive
+#[test]
+fn one_stream_is_held_and_the_other_not() {
+    let offer = description(
+        "m=audio 4000 RTP/AVP 0\na=sendonly\nm=audio 4002 RTP/AVP 0\nm=audio 4004 RTP/AVP 0\na=inactive",
+    );
+    let bobs = able([5_000, 5_002, 5_004].map(|port| audio(port, [Codec::pcmu()])));
+    let answer = new().answer(&offer, &bobs).unwrap();
+    assert_eq!(
+        lines(&answer.description),
+        ["audio 5000 0 recvonly", "audio 5002 0 sendrecv", "audio 5004 0 inactive"]
+    );
+}
+
+// rfc: 5761 §4 — with payload types that RTCP would be taken for, RTCP keeps its own port
+#[test]
+fn payload_types_of_rtcp_are_not_multiplexed() {
+    let mux = |number: u8| {
+        let offer = format!("m=audio 4000 RTP/AVP {number}\na=rtpmap:{number} opus/48000/2\na=rtcp-mux");
+        let bobs = able([audio(5_000, [Codec::opus()]).rtcp_mux(true)]);
+        new().answer(&description(&offer), &bobs).unwrap().agreement.first(MediaKind::Audio).unwrap().rtcp_mux
+    };
+    assert_eq!([63, 64, 72, 95, 96].map(mux), [true, false, false, false, true]);
+    let wishing = audio(4_000, [Codec::opus().payload_type(72)]).rtcp_mux(true);
+    assert_eq!(lines(&new().offer(&able([wishing])).unwrap().description), ["audio 4000 96 sendrecv"]);
+}
+
+// rfc: 8858 §4.3 — rtcp-mux-only is answered with rtcp-mux, or the stream is refused
+#[test]
+fn exclusive_multiplexing_is_taken_or_refused() {
+    let offer = description("m=audio 4000 RTP/AVP 0\na=rtcp-mux\na=rtcp-mux-only");
+    let answer = new().answer(&offer, &able([Stream::audio(5_000).rtcp_mux(true)])).unwrap();
+    let text = answer.description.to_string();
+    assert!(text.contains("a=rtcp-mux\r\n") && !text.contains("mux-only"));
+    let error = new().answer(&offer, &able([Stream::audio(5_000)])).unwrap_err();
+    assert!(error.to_string().ends_with(&Refused::RtcpMuxOnly.to_string()), "{error}");
+}

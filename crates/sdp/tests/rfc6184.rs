@@ -62,3 +62,41 @@ fn other_codecs_are_agreed_by_name_and_profile() {
     assert_eq!(numbers(&offered, &ours), Some(vec![96, 98, 99]));
     assert_eq!(agree(&offered, &ours).unwrap()[2].local_fmtp.as_deref(), Some("profile=0"));
 }
+
+// rfc: 6184 §8.2.2 — only the level is lowered: what the peer says of itself is not said by us
+#[test]
+fn the_peers_own_parameters_are_not_copied() {
+    let ours = [codec("H264", "max-fs=3600;profile-level-id=42e034;packetization-mode=1")];
+    let offered = (
+        "H264",
+        "profile-level-id=42e01f;packetization-mode=1;max-mbps=245760;sprop-parameter-sets=Z0IA,aM4=",
+    );
+    assert_eq!(
+        agree(&[offered], &ours).unwrap()[0].local_fmtp.as_deref(),
+        Some("max-fs=3600;profile-level-id=42e01f;packetization-mode=1")
+    );
+    let bare = ("H264", "packetization-mode=0;profile-level-id=42001f;max-mbps=245760");
+    assert_eq!(
+        agree(&[bare], &[codec("H264", "")]).unwrap()[0].local_fmtp.as_deref(),
+        Some("packetization-mode=0"),
+        "without a profile-level-id ours is baseline, level 1"
+    );
+    let vp9 = ("VP9", "profile-id=0;max-fr=30");
+    assert_eq!(agree(&[vp9], &[codec("VP9", "")]).unwrap()[0].local_fmtp.as_deref(), Some("profile-id=0"));
+}
+
+// rfc: 6184 §8.1 — without profile-level-id it is baseline at level 1, and level 1b lies between 1 and 1.1
+#[test]
+fn the_default_level_is_1_and_1b_is_above_it() {
+    let level = |ours: &str, theirs: &str| {
+        let offered = format!("profile-level-id={theirs}");
+        let ours = [codec("H264", &format!("profile-level-id={ours}"))];
+        agree(&[("H264", offered.as_str())], &ours).unwrap()[0].local_fmtp.clone().unwrap().to_string()
+    };
+    assert_eq!(level("42000b", "42100b"), "profile-level-id=42100b", "1.1 is lowered to 1b");
+    assert_eq!(level("42100b", "42000b"), "profile-level-id=42100b", "1b is below 1.1");
+    assert_eq!(level("42100b", "42000a"), "profile-level-id=42000a", "1b is lowered to 1");
+    let ours = [codec("H264", "profile-level-id=42001f")];
+    let bare = agree(&[("H264", "")], &ours).unwrap();
+    assert_eq!(bare[0].local_fmtp.as_deref(), Some("profile-level-id=42000a"));
+}

@@ -1,10 +1,11 @@
 //! What two matching m-lines settle: the one place where an agreement is made, for both roles.
 
-use super::formats::{Format, Match, formats};
+use super::formats::{Format, Match, TELEPHONE_EVENT, formats};
 use super::{Notes, media_kind, security};
 use crate::attribute::{Attributes, IceCredentials, MaxPtime, Ptime, Rtcp, TypedAttribute};
 use crate::{
-    Agreed, AgreedCodec, AgreedEvent, Direction, Media, Refused, RemoteIce, Security, SessionDescription, Why,
+    Address, Agreed, AgreedCodec, AgreedEvent, Bandwidth, Direction, Media, Refused, RemoteIce, Security,
+    SessionDescription, Text, Why,
 };
 
 /// A description and one of its media sections.
@@ -19,19 +20,19 @@ impl Side<'_> {
         self.session.direction(self.media)
     }
 
-    /// `c=0.0.0.0` forbids to send, but for ICE, where addresses come later ([RFC 3264 §8.4], [RFC 8840 §4.1.1]).
+    /// What the peer takes at most, in bits a second: the media section's `b=TIAS` or `b=AS`, else the session's
+    /// ([RFC 8866 §5.8], [RFC 3890]).
     ///
-    /// [RFC 3264 §8.4]: https://www.rfc-editor.org/rfc/rfc3264#section-8.4
-    /// [RFC 8840 §4.1.1]: https://www.rfc-editor.org/rfc/rfc8840#section-4.1.1
-    fn is_held_by_address(&self) -> bool {
-        let unspecified = self.session.address(self.media).is_some_and(crate::Address::is_unspecified);
-        unspecified && self.ice().is_none()
-    }
-
-    /// The direction this side allows the other, seen from the other.
-    fn allows(&self) -> Direction {
-        let most = if self.is_held_by_address() { Direction::RecvOnly } else { Direction::SendRecv };
-        self.direction().reversed().and(most)
+    /// [RFC 8866 §5.8]: https://www.rfc-editor.org/rfc/rfc8866#section-5.8
+    /// [RFC 3890]: https://www.rfc-editor.org/rfc/rfc3890
+    fn bandwidth_bps(&self) -> Option<u64> {
+        let bits = |line: &Bandwidth| match line.kind().as_str() {
+            "TIAS" => Some(line.value()),
+            "AS" => Some(line.value().saturating_mul(1_000)),
+            _ => None,
+        };
+        let own = self.media.bandwidths.iter().filter_map(bits).min();
+        own.or_else(|| self.session.bandwidths.iter().filter_map(bits).min())
     }
 
     fn ice(&self) -> Option<IceCredentials> {
@@ -77,7 +78,39 @@ pub(super) fn answered(
     if ours != theirs {
         notes.add(Why::Tolerated("the answer names another transport protocol than the offer"));
     }
+    if local.direction().reversed().and(remote.direction()) != remote.direction() {
+        notes.add(Why::Tolerated("the answer has a direction that the offer does not allow"));
+    }
+    note_unmapped(remote.media, notes);
+    let answered = formats(remote.media);
+    for own in formats(local.media) {
+        if answered.iter().all(|peer| own.compare(peer) != Match::Same) {
+            notes.add(Why::NotAnswered { codec: own.name() });
+        }
+    }
     settle(local, remote, index, local.direction(), security, notes)
+}
+
+/// Notes the formats that nothing says the meaning of.
+pub(super) fn note_unmapped(media: &Media, notes: &mut Notes) {
+    let mapped = formats(media);
+    let unknown = |format: &&str| mapped.iter().all(|known| known.map.payload_type.to_string() != **format);
+    let unmapped: Vec<Text> = media.formats().filter(unknown).map(Text::from).collect();
+    unmapped.into_iter().for_each(|format| notes.add(Why::NoMapping { format }));
+}
+
+/// `0.0.0.0` and `::`, and the names that stand for them in IPv6, to which nothing may be sent
+/// ([RFC 3264 §8.4], [RFC 6157 §3.1]). With ICE addresses come later ([RFC 8840 §4.1.1]).
+///
+/// [RFC 3264 §8.4]: https://www.rfc-editor.org/rfc/rfc3264#section-8.4
+/// [RFC 6157 §3.1]: https://www.rfc-editor.org/rfc/rfc6157#section-3.1
+/// [RFC 8840 §4.1.1]: https://www.rfc-editor.org/rfc/rfc8840#section-4.1.1
+fn is_black_hole(address: &Address) -> bool {
+    let invalid = |host: &Text| {
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
+        host == "invalid" || host.ends_with(".invalid")
+    };
+    address.is_unspecified() || matches!(address, Address::Name { host, .. } if invalid(host))
 }
 
 /// After these the session must not go on ([RFC 4568 §5.1.3]); the rest is a refused m-line.
@@ -121,20 +154,37 @@ pub(super) fn settle(
     }
     // Stable: comfort noise last, so that the first is a codec to send with.
     codecs.sort_by_key(|codec: &AgreedCodec| codec.name.eq_ignore_ascii_case("CN"));
-    if let Some(chosen) = codecs.first() {
+    if let Some((chosen, others)) = codecs.split_first() {
         notes.add(Why::Chosen { codec: chosen.name.clone() });
+        others.iter().for_each(|codec| notes.add(Why::Beside { codec: codec.name.clone() }));
     }
-    let direction = wanted.and(remote.allows());
-    if remote.is_held_by_address() {
+    for event in &telephone_events {
+        notes.add(Why::Beside { codec: Text::from(format!("{TELEPHONE_EVENT}/{}", event.clock_rate_hz)) });
+    }
+    let held = is_black_hole(&address) && (local.ice().is_none() || remote.ice().is_none());
+    let bandwidth_bps = remote.bandwidth_bps();
+    let silent = held || bandwidth_bps == Some(0);
+    let most = if silent { Direction::RecvOnly } else { Direction::SendRecv };
+    let direction = wanted.and(remote.direction().reversed()).and(most);
+    if held {
         notes.add(Why::HeldByAddress);
     }
+    if bandwidth_bps == Some(0) {
+        notes.add(Why::NoBandwidth);
+    }
     notes.add(Why::Direction { agreed: direction, peer: remote.direction(), wanted });
-    let rtcp_mux = muxes(&local.media.attributes) && muxes(&remote.media.attributes);
+    let (own_mux, peer_mux) = (muxes(&local.media.attributes), muxes(&remote.media.attributes));
+    let rtcp_mux = own_mux && peer_mux;
+    if own_mux || peer_mux {
+        notes.add(Why::RtcpMux { agreed: rtcp_mux });
+    }
     let rtcp: Option<Rtcp> = if rtcp_mux { None } else { read(&remote.media.attributes, notes) };
     let port = remote.media.port;
     let next_port = if rtcp_mux { port } else { port.saturating_add(1) };
     let remote_rtcp_port = rtcp.as_ref().map_or(next_port, |rtcp| rtcp.port);
-    let remote_rtcp = rtcp.and_then(|rtcp| rtcp.address).unwrap_or_else(|| address.clone());
+    // No RTCP either to who is on hold by address, RFC 3264 §8.4.
+    let remote_rtcp = rtcp.and_then(|rtcp| rtcp.address).filter(|_| !held);
+    let remote_rtcp = remote_rtcp.unwrap_or_else(|| address.clone());
     Ok(Agreed {
         media: index,
         kind,
@@ -149,6 +199,7 @@ pub(super) fn settle(
         telephone_events,
         ptime_ms: read(&remote.media.attributes, notes).map(|Ptime(ms)| ms),
         maxptime_ms: read(&remote.media.attributes, notes).map(|MaxPtime(ms)| ms),
+        bandwidth_bps,
         security,
         ice: local.ice().and_then(|_| remote_ice(remote)),
         bundled_with: None,

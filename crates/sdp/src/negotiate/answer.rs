@@ -51,6 +51,11 @@ pub(super) fn draft(
                 }
                 slot.live = true;
                 formats(&media).iter().for_each(|format| slot.numbers.learn(format));
+                for format in formats(offered) {
+                    if slot.numbers.learn_theirs(&format) {
+                        notes.add(Why::Tolerated("a payload type changed its codec"));
+                    }
+                }
                 (media, Ok(agreed))
             }
             Err(why) => {
@@ -78,6 +83,7 @@ pub(super) fn draft(
             notes.add(Why::Refused(Refused::BundleOnly));
         }
     }
+    bundle::explain(as_written, &agreement, &mut notes);
     let with_ice = description.media.iter().any(|media| media.attributes.contains("ice-ufrag"));
     if with_ice && ours::is_lite(capabilities) {
         description.attributes.push(Attribute::constant("ice-lite"));
@@ -144,6 +150,10 @@ impl Request<'_> {
         let remote = Side { session: self.offer, media: self.media };
         let security =
             security::choose(stream, self.offer, self.media, before.map(|agreed| &agreed.security), notes)?;
+        if stream.port == 0 {
+            return Err(Refused::NotWanted);
+        }
+        agree::note_unmapped(self.media, notes);
         let formats = choose(&formats(self.media), &wishes(stream), notes);
         let has_codec =
             formats.iter().any(|format| !format.is_telephone_event() && !format.is_comfort_noise());
@@ -164,7 +174,15 @@ impl Request<'_> {
         }
         let peer_ice = crate::attribute::IceCredentials::of(&self.media.attributes, &self.offer.attributes);
         let ice = stream.ice.as_ref().filter(|_| peer_ice.is_some());
-        let mux = stream.rtcp_mux && agree::muxes(&self.media.attributes);
+        if peer_ice.is_some() && ice.is_none() {
+            notes.add(Why::IceIgnored);
+        }
+        let mux = agree::muxes(&self.media.attributes)
+            && stream.rtcp_mux
+            && !formats.iter().any(Format::collides_with_rtcp);
+        if !mux && self.media.attributes.contains("rtcp-mux-only") {
+            return Err(Refused::RtcpMuxOnly);
+        }
         ours::transport(stream, mux, ice, &mut media.attributes);
         media.attributes.extend(mid(self.media).and_then(|mid| Attribute::new("mid", &mid).ok()));
         let local = Side { session: self.description, media: &media };
@@ -182,8 +200,10 @@ fn choose(offered: &[Format], wishes: &[Format], notes: &mut Notes) -> Vec<Forma
         let free = |index: usize| taken.iter().all(|(used, _)| *used != index);
         let mut best = Match::Different;
         let mut found = None;
-        for (index, wish) in wishes.iter().enumerate().filter(|(index, _)| free(*index)) {
+        let mut twice = false;
+        for (index, wish) in wishes.iter().enumerate() {
             match wish.compare(peer) {
+                Match::Same if !free(index) => twice = true,
                 Match::Same => {
                     found = Some((index, wish));
                     break;
@@ -193,11 +213,12 @@ fn choose(offered: &[Format], wishes: &[Format], notes: &mut Notes) -> Vec<Forma
             }
         }
         match found {
-            Some((index, wish)) => taken.push((index, ours_for(wish, peer))),
+            Some((index, wish)) => taken.push((index, wish.answering(peer))),
+            None if twice => notes.add(Why::OfferedTwice { codec: peer.name() }),
             None if best == Match::ParametersDiffer => {
-                notes.add(Why::ParametersDiffer { codec: peer.map.encoding.clone() });
+                notes.add(Why::ParametersDiffer { codec: peer.name() });
             }
-            None => notes.add(Why::NotInOurList { codec: peer.map.encoding.clone() }),
+            None => notes.add(Why::NotInOurList { codec: peer.name() }),
         }
     }
     let formats: Vec<Format> = taken.into_iter().map(|(_, format)| format).collect();
@@ -206,19 +227,8 @@ fn choose(offered: &[Format], wishes: &[Format], notes: &mut Notes) -> Vec<Forma
     let fits = |format: &Format| {
         !format.is_telephone_event() || rates.is_empty() || rates.contains(&format.map.clock_rate_hz)
     };
+    formats.iter().filter(|format| !fits(format)).for_each(|event| {
+        notes.add(Why::NoCodecAtRate { codec: event.name() });
+    });
     formats.into_iter().filter(fits).collect()
-}
-
-/// Our encoding and parameters under the peer's number. Where parameters are part of the codec's identity, and we state none of
-/// our own or ask for too much, the peer's are ours ([RFC 3264 §6.1]).
-///
-/// [RFC 3264 §6.1]: https://www.rfc-editor.org/rfc/rfc3264#section-6.1
-fn ours_for(wish: &Format, peer: &Format) -> Format {
-    let mut format = wish.clone();
-    format.map.payload_type = peer.map.payload_type;
-    format.map.encoding = peer.map.encoding.clone();
-    if peer.has_configuration() && (wish.fmtp.is_none() || wish.exceeds_level_of(peer)) {
-        format.fmtp = peer.fmtp.clone();
-    }
-    format
 }

@@ -7,31 +7,25 @@
 
 use std::borrow::Cow;
 
-use super::Settled;
+use super::{Notes, Settled};
 use crate::attribute::{Attribute, Group, Mid};
-use crate::{Agreement, Media, SessionDescription, Text};
+use crate::{Agreement, Media, SessionDescription, Text, Why};
 
-/// The attributes of the categories TRANSPORT and IDENTICAL that we know ([RFC 8859 §5]).
+/// The attributes of the categories TRANSPORT and IDENTICAL that we know ([RFC 8859 §5]), those together that make sense only
+/// together.
 ///
 /// [RFC 8859 §5]: https://www.rfc-editor.org/rfc/rfc8859#section-5
-const TRANSPORT: [&str; 11] = [
-    "candidate",
-    "crypto",
-    "end-of-candidates",
-    "fingerprint",
-    "ice-pwd",
-    "ice-ufrag",
-    "rtcp",
-    "rtcp-mux",
-    "rtcp-mux-only",
-    "setup",
-    "tls-id",
+const TOGETHER: [&[&str]; 4] = [
+    &["ice-ufrag", "ice-pwd", "candidate", "end-of-candidates"],
+    &["fingerprint", "setup", "tls-id"],
+    &["crypto"],
+    &["rtcp-mux", "rtcp-mux-only", "rtcp"],
 ];
 
 const BUNDLE_ONLY: &str = "bundle-only";
 
 fn is_transport(attribute: &Attribute) -> bool {
-    TRANSPORT.contains(&attribute.name())
+    TOGETHER.iter().any(|together| together.contains(&attribute.name()))
 }
 
 /// The `a=mid` of a section.
@@ -68,10 +62,15 @@ pub(super) fn spread(session: &SessionDescription) -> Cow<'_, SessionDescription
             media.port = shared.port;
             media.connections = shared.connections.clone();
         }
-        if !media.attributes.iter().any(is_transport) {
-            media
-                .attributes
-                .extend(shared.attributes.iter().filter(|attribute| is_transport(attribute)).cloned());
+        if media.port != shared.port {
+            continue; // A port of its own and a transport of its own, RFC 9143 §7.1.3.
+        }
+        for together in TOGETHER {
+            if together.iter().any(|name| media.attributes.contains(name)) {
+                continue;
+            }
+            let missing = shared.attributes.iter().filter(|attribute| together.contains(&attribute.name()));
+            media.attributes.extend(missing.cloned());
         }
     }
     Cow::Owned(spread)
@@ -106,7 +105,13 @@ pub(super) fn join(
         share(agreement, tagged, &rest);
     }
     let must_join = |media: &Media| media.port == 0 && media.attributes.contains(BUNDLE_ONLY);
-    let stranded = |index: &usize| offer.media.get(*index).is_some_and(must_join) && !rest.contains(index);
+    // A port that the tagged section has too means a group that stands: no section leaves it by an answer, RFC 9143 §7.3.2.
+    let shared = tagged.and_then(|tagged| offer.media.get(tagged)).map(|media| media.port);
+    let must_join = |media: &Media| must_join(media) || (media.port != 0 && Some(media.port) == shared);
+    let stranded = |index: &usize| {
+        let outside = Some(*index) != tagged && !rest.contains(index);
+        outside && offer.media.get(*index).is_some_and(must_join)
+    };
     let stranded: Vec<usize> = offered.into_iter().filter(stranded).collect();
     stranded
         .into_iter()
@@ -146,6 +151,23 @@ fn share(agreement: &mut Agreement, tagged: usize, rest: &[usize]) {
             agreed.rtcp_mux = transport.rtcp_mux;
             agreed.security = transport.security.clone();
             agreed.ice = transport.ice.clone();
+        }
+    }
+}
+
+/// Notes which m-lines share a transport, and which were offered to and do not.
+pub(super) fn explain(offer: &SessionDescription, agreement: &Agreement, notes: &mut Notes) {
+    let grouped = members(offer);
+    let tagged: Vec<usize> = agreement.accepted().filter_map(|agreed| agreed.bundled_with).collect();
+    for (index, media) in agreement.media.iter().enumerate() {
+        let Ok(agreed) = &media.outcome else { continue };
+        notes.begin(index, &media.kind);
+        match agreed.bundled_with {
+            Some(with) => notes.add(Why::Bundled { with }),
+            None if grouped.contains(&index) && grouped.len() > 1 && !tagged.contains(&index) => {
+                notes.add(Why::NotBundled);
+            }
+            None => {}
         }
     }
 }

@@ -29,26 +29,58 @@ impl Format {
         self.map.encoding.eq_ignore_ascii_case("CN")
     }
 
-    /// Whether some of its parameters belong to the codec's identity.
-    pub(super) fn has_configuration(&self) -> bool {
-        configuration(self).is_some()
+    /// `encoding/clock rate`, or the encoding alone for codecs with the usual rate of telephony and video.
+    pub(super) fn name(&self) -> Text {
+        match self.map.clock_rate_hz {
+            8_000 | 90_000 if !self.is_telephone_event() => self.map.encoding.clone(),
+            rate => Text::from(format!("{}/{rate}", self.map.encoding)),
+        }
     }
 
-    /// Whether this H.264 asks for a higher level than the peer takes, without leave to differ
-    /// ([RFC 6184 §8.2.2]).
+    /// Whether its number is one of those that RTCP uses when it shares the port ([RFC 5761 §4]).
     ///
+    /// [RFC 5761 §4]: https://www.rfc-editor.org/rfc/rfc5761#section-4
+    pub(super) fn collides_with_rtcp(&self) -> bool {
+        RTCP.contains(&self.map.payload_type)
+    }
+
+    /// Our encoding and parameters under the peer's number, as they stand in an answer.
+    ///
+    /// Parameters that are part of the codec's identity are said as the peer said them ([RFC 3264 §6.1]), when we have none of our
+    /// own; the peer's other ones are never ours. An H.264 level above the peer's is lowered ([RFC 6184 §8.2.2]).
+    ///
+    /// [RFC 3264 §6.1]: https://www.rfc-editor.org/rfc/rfc3264#section-6.1
     /// [RFC 6184 §8.2.2]: https://www.rfc-editor.org/rfc/rfc6184#section-8.2.2
-    pub(super) fn exceeds_level_of(&self, peer: &Self) -> bool {
-        let parameter = |format: &Self, name| {
-            crate::attribute::parameter(format.fmtp.as_deref()?, name).map(str::to_owned)
+    pub(super) fn answering(&self, peer: &Self) -> Self {
+        let mut ours = self.clone();
+        ours.map.payload_type = peer.map.payload_type;
+        ours.map.encoding = peer.map.encoding.clone();
+        let named = |name: &'static str| Some((name, peer.parameter(name)?));
+        ours.fmtp = match &self.fmtp {
+            // The default level is ours then, whatever the peer's is.
+            None => join(
+                identity(self).iter().map(|(name, _)| *name).filter(|name| *name != LEVEL).filter_map(named),
+            ),
+            Some(own) if self.exceeds_level_of(peer) => {
+                let level = peer.parameter(LEVEL).unwrap_or(BASELINE_LEVEL_1);
+                join(split(own).map(|(name, value)| {
+                    if name.eq_ignore_ascii_case(LEVEL) { (name, level) } else { (name, value) }
+                }))
+            }
+            own => own.clone(),
         };
-        let may_differ = |format| parameter(format, "level-asymmetry-allowed").as_deref() == Some("1");
-        let level = |format| {
-            let id = parameter(format, "profile-level-id").unwrap_or_else(|| "420010".to_owned());
-            id.get(4..6).and_then(|level| u8::from_str_radix(level, 16).ok())
-        };
+        ours
+    }
+
+    fn parameter(&self, name: &str) -> Option<&str> {
+        crate::attribute::parameter(self.fmtp.as_deref()?, name)
+    }
+
+    /// Whether this H.264 asks for a higher level than the peer takes, without leave to differ.
+    fn exceeds_level_of(&self, peer: &Self) -> bool {
+        let may_differ = |format: &Self| format.parameter("level-asymmetry-allowed") == Some("1");
         let h264 = self.map.encoding.eq_ignore_ascii_case("H264");
-        h264 && !(may_differ(self) && may_differ(peer)) && level(self) > level(peer)
+        h264 && !(may_differ(self) && may_differ(peer)) && h264_level(self) > h264_level(peer)
     }
 
     fn same_encoding(&self, other: &Self) -> bool {
@@ -81,7 +113,7 @@ pub(super) enum Match {
 ///
 /// [RFC 3264 §6.1]: https://www.rfc-editor.org/rfc/rfc3264#section-6.1
 const CONFIGURATION: [(&str, &[(&str, &str)]); 7] = [
-    ("H264", &[("packetization-mode", "0"), ("profile-level-id", "420010")]),
+    ("H264", &[("packetization-mode", "0"), (LEVEL, BASELINE_LEVEL_1)]),
     ("VP9", &[("profile-id", "0")]),
     ("AV1", &[("profile", "0"), ("tier", "0")]),
     ("AMR", &[("octet-align", "0"), ("crc", "0"), ("robust-sorting", "0"), ("interleaving", "")]),
@@ -90,14 +122,54 @@ const CONFIGURATION: [(&str, &[(&str, &str)]); 7] = [
     ("MP4A-LATM", &[("config", ""), ("object", "")]),
 ];
 
-fn configuration(format: &Format) -> Option<Vec<String>> {
-    let (_, names) = CONFIGURATION.iter().find(|(name, _)| format.map.encoding.eq_ignore_ascii_case(name))?;
-    let parameters = format.fmtp.as_deref().unwrap_or_default();
+const LEVEL: &str = "profile-level-id";
+
+/// What holds without a profile-level-id ([RFC 6184 §8.1]).
+///
+/// [RFC 6184 §8.1]: https://www.rfc-editor.org/rfc/rfc6184#section-8.1
+const BASELINE_LEVEL_1: &str = "42000a";
+
+/// The parameters that belong to the identity of this codec; none for most.
+fn identity(format: &Format) -> &'static [(&'static str, &'static str)] {
+    let known = CONFIGURATION.iter().find(|(name, _)| format.map.encoding.eq_ignore_ascii_case(name));
+    known.map_or(&[], |(_, names)| names)
+}
+
+fn configuration(format: &Format) -> Vec<String> {
     let value = |&(name, default): &(&str, &str)| {
-        let said = crate::attribute::parameter(parameters, name).unwrap_or(default).to_ascii_lowercase();
-        if name == "profile-level-id" { h264_profile(&said) } else { said }
+        let said = format.parameter(name).unwrap_or(default).to_ascii_lowercase();
+        if name == LEVEL { h264_profile(&said) } else { said }
     };
-    Some(names.iter().map(value).collect())
+    identity(format).iter().map(value).collect()
+}
+
+/// `name=value` parameters; a bare name has the value "".
+fn split(parameters: &str) -> impl Iterator<Item = (&str, &str)> {
+    let parts = parameters.split(';').map(str::trim).filter(|part| !part.is_empty());
+    parts.map(|part| part.split_once('=').unwrap_or((part, "")))
+}
+
+fn join<'a>(parameters: impl Iterator<Item = (&'a str, &'a str)>) -> Option<Text> {
+    let one = |(name, value): (&str, &str)| match value {
+        "" => name.to_owned(),
+        value => format!("{name}={value}"),
+    };
+    let all: Vec<String> = parameters.map(one).collect();
+    (!all.is_empty()).then(|| Text::from(all.join(";")))
+}
+
+/// The level, comparable: level_idc doubled, since level 1b lies between 1 and 1.1 and is written as 11 with
+/// constraint_set3, or as 9 ([RFC 6184 §8.1]).
+///
+/// [RFC 6184 §8.1]: https://www.rfc-editor.org/rfc/rfc6184#section-8.1
+fn h264_level(format: &Format) -> Option<u16> {
+    let id = format.parameter(LEVEL).unwrap_or(BASELINE_LEVEL_1);
+    let octet = |range| u8::from_str_radix(id.get(range)?, 16).ok();
+    match (octet(0..2)?, octet(2..4)?, octet(4..6)?) {
+        (0x42 | 0x4d | 0x58, flags, 11) if flags & 0x10 != 0 => Some(21),
+        (_, _, 9) => Some(21),
+        (_, _, level) => Some(u16::from(level) * 2),
+    }
 }
 
 /// The profile in a profile-level-id, without the level; the constrained ones by one name ([RFC 6184 §8.1] table 5).
@@ -112,6 +184,7 @@ fn h264_profile(id: &str) -> String {
         (Some(0x42), Some(flags)) if flags & 0x4f == 0 => "baseline",
         (Some(0x58), Some(flags)) if flags & 0xcf == 0x80 => "baseline",
         (Some(0x4d), Some(flags)) if flags & 0xaf == 0 => "main",
+        (Some(0x58), Some(flags)) if flags & 0xcf == 0 => "extended",
         _ => id.get(..4).unwrap_or(id),
     };
     name.to_owned()
@@ -176,27 +249,54 @@ fn wish(codec: &Codec) -> Format {
     Format { map: Rtpmap { payload_type, encoding: name, clock_rate_hz, channels }, fmtp }
 }
 
-/// What payload types meant so far on one m-line; they keep their meaning for the session ([RFC 3264 §8.3.2]).
+/// What payload types meant so far on one m-line, in descriptions of either side; they keep their meaning for the session
+/// ([RFC 3264 §8.3.2]).
 ///
 /// [RFC 3264 §8.3.2]: https://www.rfc-editor.org/rfc/rfc3264#section-8.3.2
 #[derive(Clone, Debug, Default)]
-pub(super) struct Numbers(Vec<Format>);
+pub(super) struct Numbers {
+    ours: Vec<Format>,
+    theirs: Vec<Format>,
+}
 
 impl Numbers {
-    /// Remembers a meaning. A peer that changes one is followed: the new one counts.
+    /// Remembers what our description says.
     pub(super) fn learn(&mut self, format: &Format) {
-        self.0.retain(|known| known.map.payload_type != format.map.payload_type);
-        self.0.push(format.clone());
+        remember(&mut self.ours, format);
     }
 
-    fn meaning(&self, payload_type: u8) -> Option<&Format> {
-        self.0.iter().find(|known| known.map.payload_type == payload_type)
+    /// Remembers what the peer's says. One that changes a meaning is followed: the new one counts. True when it did.
+    pub(super) fn learn_theirs(&mut self, format: &Format) -> bool {
+        remember(&mut self.theirs, format)
     }
 
+    fn is_used(&self, payload_type: u8) -> bool {
+        self.ours.iter().chain(&self.theirs).any(|known| known.map.payload_type == payload_type)
+    }
+
+    /// The number this format has: in our descriptions, else in the peer's.
     fn number_of(&self, format: &Format) -> Option<u8> {
-        self.0.iter().find(|known| known.compare(format) == Match::Same).map(|known| known.map.payload_type)
+        let number = |known: &&Format| known.compare(format) == Match::Same;
+        let own = self.ours.iter().find(number);
+        let ours =
+            |theirs: &&Format| self.ours.iter().all(|own| own.map.payload_type != theirs.map.payload_type);
+        let known = own.or_else(|| self.theirs.iter().filter(ours).find(number));
+        known.map(|known| known.map.payload_type)
     }
 }
+
+fn remember(known: &mut Vec<Format>, format: &Format) -> bool {
+    let changes = |one: &Format| {
+        one.map.payload_type == format.map.payload_type && one.compare(format) == Match::Different
+    };
+    let changed = known.iter().any(changes);
+    known.retain(|one| one.map.payload_type != format.map.payload_type);
+    known.push(format.clone());
+    changed
+}
+
+/// Payload types that RTCP packet types would be taken for.
+const RTCP: std::ops::RangeInclusive<u8> = 64..=95;
 
 /// Gives each wish a number: the one it had, else the one it would like, else a free one. A wish for which none is left is
 /// dropped. `taken` are numbers of other m-lines.
@@ -209,7 +309,7 @@ pub(super) fn assign(wishes: Vec<Format>, numbers: &Numbers, taken: &[u8]) -> Ve
             let used = formats.iter().any(|format| format.map.payload_type == *number)
                 || old.contains(&Some(*number));
             let elsewhere = taken.contains(number) && payload::static_type(*number).is_none();
-            !used && !elsewhere && numbers.meaning(*number).is_none()
+            !used && !elsewhere && !RTCP.contains(number) && !numbers.is_used(*number)
         };
         let unused = |number: &u8| formats.iter().all(|format| format.map.payload_type != *number);
         let liked = Some(wish.map.payload_type).filter(|number| *number < 128);

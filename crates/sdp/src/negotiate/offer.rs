@@ -4,7 +4,7 @@
 //! [RFC 3264 §8]: https://www.rfc-editor.org/rfc/rfc3264#section-8
 
 use super::formats::{Format, assign, wishes};
-use super::{Settled, Slot, bundle};
+use super::{NegotiationError, Settled, Slot, bundle};
 use crate::attribute::{Attribute, Attributes, Fmtp, MaxPtime, Ptime, Rtcp, Setup};
 use crate::{Capabilities, Direction, Ice, Media, Protocol, SessionDescription, SrtpPolicy, Stream, Text};
 
@@ -14,20 +14,23 @@ pub(super) fn draft(
     slots: &[Slot],
     settled: Option<&Settled>,
     mut description: SessionDescription,
-) -> (Vec<Slot>, SessionDescription) {
+) -> Result<(Vec<Slot>, SessionDescription), NegotiationError> {
     let mut slots = slots.to_vec();
     place(&mut slots, capabilities.streams.len());
     let mut taken: Vec<u8> = Vec::new();
     for (index, slot) in slots.iter_mut().enumerate() {
         let stream = slot.stream.filter(|_| slot.live).and_then(|stream| capabilities.streams.get(stream));
         let before = settled.and_then(|settled| Some((settled.local.media.get(index)?, settled)));
-        let Some(stream) = stream else {
+        let (Some(number), Some(stream)) = (slot.stream, stream) else {
             slot.live = false;
             description.media.push(disabled(before.map(|(media, _)| media)));
             continue;
         };
         let formats = assign(wishes(stream), &slot.numbers, &taken);
         let protocol = protocol(stream, before.map(|(media, _)| media).filter(|media| media.port != 0));
+        if let Some(lacks) = lacks(stream, &protocol, &formats) {
+            return Err(NegotiationError::Unofferable { stream: number, lacks });
+        }
         let mut media = section(stream, stream.port, protocol, &formats);
         if media.protocol().is_dtls() {
             dtls(stream, Setup::ActPass, &mut media.attributes);
@@ -35,7 +38,8 @@ pub(super) fn draft(
             let tags = (1..).zip(&stream.crypto);
             tags.for_each(|(tag, crypto)| media.attributes.push_typed(&crypto.clone().with_tag(tag)));
         }
-        transport(stream, stream.rtcp_mux, stream.ice.as_ref(), &mut media.attributes);
+        let mux = stream.rtcp_mux && !formats.iter().any(Format::collides_with_rtcp);
+        transport(stream, mux, stream.ice.as_ref(), &mut media.attributes);
         if capabilities.bundle {
             let mid = before.and_then(|(media, _)| bundle::mid(media));
             let mid = mid.unwrap_or_else(|| fresh_mid(index, &description, settled));
@@ -51,7 +55,23 @@ pub(super) fn draft(
     if is_lite(capabilities) {
         description.attributes.push(Attribute::constant("ice-lite"));
     }
-    (slots, description)
+    Ok((slots, description))
+}
+
+/// What a stream lacks to be offered, if anything: an offer that names what is not there can only end badly, and an encrypted
+/// one without keys must not become a clear one.
+fn lacks(stream: &Stream, protocol: &Protocol, formats: &[Format]) -> Option<&'static str> {
+    if stream.port == 0 {
+        Some("a port")
+    } else if formats.is_empty() {
+        Some("a codec")
+    } else if protocol.is_dtls() {
+        stream.fingerprints.is_empty().then_some("a certificate's fingerprint for DTLS")
+    } else if protocol.is_secure() {
+        stream.crypto.is_empty().then_some("a key for SRTP")
+    } else {
+        None
+    }
 }
 
 /// A lite agent is so for the whole session ([RFC 8839 §5.3]).
@@ -102,8 +122,7 @@ fn protocol(stream: &Stream, before: Option<&Media>) -> Protocol {
 /// A section with these formats, our direction and our packet times.
 pub(super) fn section(stream: &Stream, port: u16, protocol: Protocol, formats: &[Format]) -> Media {
     let list: Vec<String> = formats.iter().map(|format| format.map.payload_type.to_string()).collect();
-    // A format must be there, RFC 8866 §9: a stream without codecs says 0, and is refused for it.
-    let list = if list.is_empty() { Text::from_static("0") } else { Text::from(list.join(" ")) };
+    let list = Text::from(list.join(" "));
     let mut media = Media::from_parts(Text::from_static(stream.kind.as_str()), port, protocol, list);
     for format in formats {
         media.attributes.push_typed(&format.map);
@@ -112,15 +131,19 @@ pub(super) fn section(stream: &Stream, port: u16, protocol: Protocol, formats: &
             media.attributes.push_typed(&Fmtp { format: number, parameters });
         }
     }
-    stream.ptime_ms.iter().for_each(|ms| media.attributes.push_typed(&Ptime(*ms)));
-    stream.maxptime_ms.iter().for_each(|ms| media.attributes.push_typed(&MaxPtime(*ms)));
+    // More than 0, RFC 3264 §5.1.
+    let positive = |ms: &u16| *ms > 0;
+    stream.ptime_ms.filter(positive).iter().for_each(|ms| media.attributes.push_typed(&Ptime(*ms)));
+    stream.maxptime_ms.filter(positive).iter().for_each(|ms| media.attributes.push_typed(&MaxPtime(*ms)));
     media.attributes.set_direction(stream.direction);
     media
 }
 
 /// What belongs to the transport: RTCP, ICE.
 pub(super) fn transport(stream: &Stream, rtcp_mux: bool, ice: Option<&Ice>, attributes: &mut Attributes) {
-    if let Some(port) = stream.rtcp_port.filter(|port| stream.port.checked_add(1) != Some(*port)) {
+    if let Some(port) =
+        stream.rtcp_port.filter(|port| *port != 0 && stream.port.checked_add(1) != Some(*port))
+    {
         attributes.push_typed(&Rtcp::new(port));
     }
     if rtcp_mux {
@@ -152,7 +175,13 @@ fn disabled(before: Option<&Media>) -> Media {
     }
 }
 
-/// A section with the same media type, protocol and formats, at port 0.
+/// A section with the same media type, protocol and formats, at port 0. Its name stays, for peers that tell sections by it
+/// ([RFC 8829 §5.3.1]).
+///
+/// [RFC 8829 §5.3.1]: https://www.rfc-editor.org/rfc/rfc8829#section-5.3.1
 pub(super) fn refused(media: &Media) -> Media {
-    Media::from_parts(media.kind().clone(), 0, media.protocol().clone(), media.format_list().clone())
+    let formats = media.format_list().clone();
+    let mut refused = Media::from_parts(media.kind().clone(), 0, media.protocol().clone(), formats);
+    refused.attributes.extend(bundle::mid(media).and_then(|mid| Attribute::new("mid", &mid).ok()));
+    refused
 }

@@ -93,10 +93,23 @@ fn keys_differ(own: &Crypto, remote: &Crypto) -> bool {
     keys(remote).iter().all(|key| !own.contains(key))
 }
 
-/// Fingerprints of the media section, else of the session.
-fn fingerprints(session: &Attributes, media: &Attributes) -> Result<Vec<Fingerprint>, AttributeError> {
-    let own = media.all::<Fingerprint>().collect::<Result<Vec<_>, _>>()?;
-    if own.is_empty() { session.all().collect() } else { Ok(own) }
+/// Fingerprints of the media section, else of the session. One that cannot be read, or is of a broken hash
+/// ([RFC 8122 §5]), is passed over: another may be good.
+///
+/// [RFC 8122 §5]: https://www.rfc-editor.org/rfc/rfc8122#section-5
+fn fingerprints(session: &Attributes, media: &Attributes, notes: &mut Notes) -> Vec<Fingerprint> {
+    let from = if media.contains("fingerprint") { media } else { session };
+    let mut good = Vec::new();
+    for fingerprint in from.all::<Fingerprint>() {
+        match fingerprint {
+            Ok(one) if matches!(one.hash.as_str(), "md2" | "md5") => {
+                notes.add(Why::WeakFingerprint { hash: one.hash });
+            }
+            Ok(one) => good.push(one),
+            Err(error) => notes.add(Why::AttributeUnreadable(error)),
+        }
+    }
+    good
 }
 
 fn setup(session: &Attributes, media: &Attributes) -> Result<Option<Setup>, AttributeError> {
@@ -109,10 +122,10 @@ fn read_dtls(
     notes: &mut Notes,
 ) -> Result<(Vec<Fingerprint>, Option<Setup>), Refused> {
     let (session, media) = (&session.attributes, &media.attributes);
-    let both = fingerprints(session, media).and_then(|found| Ok((found, setup(session, media)?)));
-    match both {
-        Ok((found, _)) if found.is_empty() => Err(Refused::NoUsableFingerprint),
-        Ok(both) => Ok(both),
+    let found = fingerprints(session, media, notes);
+    match setup(session, media) {
+        Ok(_) if found.is_empty() => Err(Refused::NoUsableFingerprint),
+        Ok(setup) => Ok((found, setup)),
         Err(error) => {
             notes.add(Why::AttributeUnreadable(error));
             Err(Refused::NoUsableFingerprint)
@@ -143,6 +156,7 @@ fn dtls_answerer(
         Some(Setup::Active) | None => DtlsRole::Server,
         Some(Setup::HoldConn) => return Err(Refused::NoUsableFingerprint),
     };
+    notes.add(Why::DtlsRole { role });
     Ok(Security::Dtls { role, fingerprints })
 }
 
@@ -158,5 +172,6 @@ pub(super) fn dtls_offerer(
         Some(Setup::Passive) => DtlsRole::Client,
         Some(Setup::ActPass | Setup::HoldConn) | None => return Err(Refused::NoUsableFingerprint),
     };
+    notes.add(Why::DtlsRole { role });
     Ok(Security::Dtls { role, fingerprints })
 }
