@@ -5,8 +5,8 @@ use alloc::string::ToString;
 use bytes::Bytes;
 
 use crate::{
-    CSeq, HeaderError, HeaderName, MaxForwards, Method, Param, Request, Response, StatusCode, To,
-    TypedHeader, Uri, UriError,
+    CSeq, HeaderError, HeaderName, MaxForwards, Message, Method, Param, Problem, Request, Response,
+    StatusCode, To, TypedHeader, Uri, UriError,
     headers::{clean, own},
 };
 
@@ -51,6 +51,12 @@ impl Request {
                 builder =
                     builder.raw_header(name, value.as_bytes()).map_err(|_| wrong("a value of one line"))?;
             }
+        }
+        let formed = Message::from(builder.0.clone());
+        let unreadable =
+            |problem: &Problem| problem.header.as_ref().is_some_and(|name| formed.headers().contains(name));
+        if formed.problems().iter().any(unreadable) {
+            return Err(wrong("headers that can be read"));
         }
         Ok(builder)
     }

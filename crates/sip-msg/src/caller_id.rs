@@ -30,7 +30,7 @@ impl CallerId {
 
     /// The host of the URI.
     #[must_use]
-    pub fn host(&self) -> Option<&Host> {
+    pub fn host(&self) -> Option<Host> {
         self.name_addr.uri.host()
     }
 
@@ -122,6 +122,6 @@ mod tests {
         assert_eq!(caller.display_name(), Some("Al"));
         assert_eq!(caller.user().as_deref(), Some("al ice"));
         assert_eq!(caller.tag().map(Text::as_str), Some("x"));
-        assert_eq!(caller.host().map(ToString::to_string).as_deref(), Some("example.com"));
+        assert_eq!(caller.host(), "example.com".parse().ok());
     }
 }

@@ -30,6 +30,8 @@ impl Request {
         if cseq != *self.method() {
             return Err(CheckError::CSeqMethod);
         }
+        // In a response it means nothing and is ignored: RFC 3261 §7.3.2.
+        once_only(self.headers(), &HeaderName::MAX_FORWARDS)?;
         self.headers().get::<MaxForwards>()?;
         if self.uri()?.headers().next().is_some() {
             let at = memchr::memchr(b'?', self.uri_text().as_bytes()).unwrap_or(0);
@@ -71,11 +73,8 @@ impl Response {
 }
 
 fn check_headers(headers: &crate::Headers) -> Result<Method, CheckError> {
-    for name in [HeaderName::FROM, HeaderName::TO, HeaderName::CALL_ID, CSeq::NAME, HeaderName::MAX_FORWARDS]
-    {
-        if headers.raw_all(&name).nth(1).is_some() {
-            return Err(CheckError::Repeated(name));
-        }
+    for name in [HeaderName::FROM, HeaderName::TO, HeaderName::CALL_ID, CSeq::NAME] {
+        once_only(headers, &name)?;
     }
     let top = headers.require::<Via>()?;
     if top.branch().is_some_and(|branch| branch == Via::MAGIC_COOKIE) {
@@ -89,6 +88,13 @@ fn check_headers(headers: &crate::Headers) -> Result<Method, CheckError> {
     once(&headers.require::<To>()?.params, "tag", To::NAME)?;
     headers.require::<CallId>()?;
     Ok(headers.require::<CSeq>()?.method)
+}
+
+fn once_only(headers: &crate::Headers, name: &HeaderName) -> Result<(), CheckError> {
+    match headers.raw_all(name).nth(1) {
+        Some(_) => Err(CheckError::Repeated(name.clone())),
+        None => Ok(()),
+    }
 }
 
 /// Refuses a parameter that names a dialog or a transaction and stands twice ([RFC 3261 §7.3.1]): which one counts is

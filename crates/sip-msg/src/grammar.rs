@@ -266,15 +266,14 @@ impl<'a> Cursor<'a> {
         Ok(known.map_or_else(|| self.ascii(start), |known| Text::from_static(known)))
     }
 
-    /// One or more bytes of `class`, where each `%` is followed by two hexadecimal digits.
-    pub(crate) fn escaped(&mut self, class: u16, expected: &'static str) -> Result<Text, Unexpected> {
+    /// Steps over one or more bytes of `class`, where each `%` is followed by two hexadecimal digits.
+    pub(crate) fn skip_escaped(&mut self, class: u16, expected: &'static str) -> Result<(), Unexpected> {
         let start = self.at;
         let text = self.take_while(class);
         if text.is_empty() {
             return Err(self.unexpected(expected));
         }
-        check_escapes(text, start)?;
-        Ok(self.ascii(start))
+        check_escapes(text, start)
     }
 
     /// One or more bytes of `class`, as text.
@@ -385,13 +384,13 @@ pub(crate) fn write_escaped(f: &mut impl fmt::Write, text: &str, class: u16) -> 
 }
 
 /// Percent-escapes every byte of `text` outside `class`, and `%`.
-pub(crate) fn escape(text: &str, class: u16) -> Text {
+pub(crate) fn escape(text: &str, class: u16) -> String {
     if text.bytes().all(|byte| is(byte, class) && byte != b'%') {
         return text.into();
     }
     let mut escaped = String::with_capacity(text.len() + 8);
     match write_escaped(&mut escaped, text, class) {
-        Ok(()) | Err(fmt::Error) => escaped.into(),
+        Ok(()) | Err(fmt::Error) => escaped,
     }
 }
 

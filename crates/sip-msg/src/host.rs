@@ -47,33 +47,45 @@ impl Host {
     }
 
     pub(crate) fn read(cursor: &mut Cursor<'_>) -> Result<Self, Unexpected> {
-        const EXPECTED: &str = "a host";
         let start = cursor.at();
-        if cursor.eat(b'[') {
-            let rest = cursor.rest();
-            let address = memchr::memchr(b']', rest)
-                .and_then(|end| rest.get(..end))
-                .and_then(|inside| core::str::from_utf8(inside).ok())
-                .ok_or_else(|| cursor.unexpected("an IPv6 address and ]"))?;
-            // The grammar of RFC 3261 allows a third colon before an IPv4 tail, and RFC 5118 §4.10 asks to bear with it.
-            let parsed = address
-                .parse()
-                .or_else(|_| address.replacen(":::", "::", 1).parse())
-                .map_err(|_| cursor.unexpected("an IPv6 address"))?;
-            cursor.advance(address.len() + 1);
-            return Ok(Self::V6(parsed));
+        let text = Self::skip(cursor)?;
+        Ok(Self::numeric(text).unwrap_or_else(|| Self::Name(cursor.ascii(start))))
+    }
+
+    /// The host that a text spells which [`Host::skip`] has found good.
+    pub(crate) fn of(text: Text) -> Self {
+        Self::numeric(text.as_bytes()).unwrap_or(Self::Name(text))
+    }
+
+    /// Steps over a host.
+    pub(crate) fn skip<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], Unexpected> {
+        if cursor.peek() == Some(b'[') {
+            let inside = cursor.at() + 1;
+            let end = memchr::memchr(b']', cursor.rest())
+                .ok_or(Unexpected { at: inside, expected: "an IPv6 address and ]" })?;
+            let text = cursor.rest().get(..=end).unwrap_or_default();
+            Self::numeric(text).ok_or(Unexpected { at: inside, expected: "an IPv6 address" })?;
+            cursor.advance(text.len());
+            return Ok(text);
         }
+        let start = cursor.at();
         let name = cursor.take_while(grammar::HOST);
-        if let Some(b'0'..=b'9') = name.last()
-            && let Some(address) = core::str::from_utf8(name).ok().and_then(|name| name.parse().ok())
-        {
-            return Ok(Self::V4(address));
-        }
         match name.first() {
-            Some(first) if first.is_ascii_alphanumeric() || *first == b'_' => {
-                Ok(Self::Name(cursor.ascii(start)))
+            Some(first) if first.is_ascii_alphanumeric() || *first == b'_' => Ok(name),
+            _ => Err(Unexpected { at: start, expected: "a host" }),
+        }
+    }
+
+    fn numeric(text: &[u8]) -> Option<Self> {
+        match text {
+            [b'[', inside @ .., b']'] => {
+                let address = core::str::from_utf8(inside).ok()?;
+                // The grammar of RFC 3261 allows a third colon before an IPv4 tail; RFC 5118 §4.10 asks to bear with it.
+                let parsed = address.parse().or_else(|_| address.replacen(":::", "::", 1).parse());
+                parsed.ok().map(Self::V6)
             }
-            _ => Err(Unexpected { at: start, expected: EXPECTED }),
+            [.., b'0'..=b'9'] => core::str::from_utf8(text).ok()?.parse().ok().map(Self::V4),
+            _ => None,
         }
     }
 }

@@ -191,11 +191,6 @@ impl Params {
         }
     }
 
-    /// Adds `param` at the end, even if the name is there.
-    pub(crate) fn append(&mut self, param: Param) {
-        self.0.push(param);
-    }
-
     /// Takes `name` away; says whether it was there.
     pub fn remove(&mut self, name: &str) -> bool {
         let before = self.0.len();

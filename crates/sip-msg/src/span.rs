@@ -12,7 +12,7 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    /// A span; `None` when the buffer is larger than 4 GiB.
+    /// A span; `None` when it lies beyond 4 GiB.
     pub(crate) fn new(start: usize, end: usize) -> Option<Self> {
         Some(Self { start: u32::try_from(start).ok()?, end: u32::try_from(end).ok()? })
     }

@@ -42,6 +42,11 @@ impl Text {
         Self(ByteString::try_from(bytes).unwrap_or_default())
     }
 
+    /// A part of this text, sharing the buffer.
+    pub(crate) fn share(&self, part: &str) -> Self {
+        Self(self.0.slice_ref(part))
+    }
+
     /// The text as a string slice.
     #[must_use]
     pub fn as_str(&self) -> &str {

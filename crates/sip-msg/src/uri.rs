@@ -1,7 +1,12 @@
 //! [`Uri`]: `sip:`, `sips:`, `tel:` and, kept as they are, other schemes.
 
-use alloc::{borrow::Cow, string::String, vec::Vec};
-use core::{fmt, str::FromStr};
+use alloc::{
+    borrow::Cow,
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+use core::{fmt, ops::Range, str::FromStr};
 
 use bytes::Bytes;
 
@@ -9,6 +14,7 @@ use crate::{
     Host, HostPort, Param, Params, StatusCode, Text,
     grammar::{self, Cursor, Unexpected},
     host::read_port,
+    span::Span,
 };
 
 mod compare;
@@ -73,44 +79,61 @@ impl Scheme {
 
 /// A URI as SIP uses it.
 ///
-/// Parts are kept as they stand on the wire, so writing gives the bytes that were read; [`Uri::user`] and
-/// [`Uri::password`] resolve percent escapes. `==` compares the parts; what names the same resource by
-/// [RFC 3261 §19.1.4] is asked with [`Uri::equivalent`].
+/// It is kept as it stands on the wire, with a note where its parts lie: reading one copies nothing and allocates
+/// nothing, and writing gives the bytes that were read. [`Uri::user`] and [`Uri::password`] resolve percent escapes.
+/// `==` compares the parts; what names the same resource by [RFC 3261 §19.1.4] is asked with [`Uri::equivalent`].
 ///
 /// [RFC 3261 §19.1.4]: https://www.rfc-editor.org/rfc/rfc3261#section-19.1.4
-#[derive(Clone, Eq, PartialEq)]
+#[derive(Clone)]
 pub struct Uri {
+    text: Text,
     scheme: Scheme,
+    parts: Parts<Span>,
+}
+
+/// The parts that follow the scheme: where they lie in the text, or what they are to be.
+#[derive(Clone, Copy, Default)]
+struct Parts<T> {
     /// `tel:` keeps its number here, an unknown scheme all that follows the colon.
-    user: Option<Text>,
-    password: Option<Text>,
-    host_port: Option<HostPort>,
-    params: Params,
-    headers: Option<Text>,
+    user: Option<T>,
+    password: Option<T>,
+    /// Empty for `tel:` and unknown schemes.
+    host: T,
+    port: Option<u16>,
+    /// Each with its `;`.
+    params: T,
+    headers: Option<T>,
+}
+
+impl<T> Parts<T> {
+    fn map<U>(self, each: impl Fn(T) -> U) -> Parts<U> {
+        Parts {
+            user: self.user.map(&each),
+            password: self.password.map(&each),
+            host: each(self.host),
+            port: self.port,
+            params: each(self.params),
+            headers: self.headers.map(&each),
+        }
+    }
 }
 
 impl Uri {
     /// `sip:host`.
     #[must_use]
     pub fn sip(host_port: impl Into<HostPort>) -> Self {
-        Self::new(Scheme::Sip, host_port.into())
+        Self::new(Scheme::Sip, &host_port.into())
     }
 
     /// `sips:host`.
     #[must_use]
     pub fn sips(host_port: impl Into<HostPort>) -> Self {
-        Self::new(Scheme::Sips, host_port.into())
+        Self::new(Scheme::Sips, &host_port.into())
     }
 
-    fn new(scheme: Scheme, host_port: HostPort) -> Self {
-        Self {
-            scheme,
-            user: None,
-            password: None,
-            host_port: Some(host_port),
-            params: Params::new(),
-            headers: None,
-        }
+    fn new(scheme: Scheme, host_port: &HostPort) -> Self {
+        let host = host_port.host.to_string();
+        Self::join(scheme, &Parts { host, port: host_port.port, ..Parts::default() })
     }
 
     /// Reads a whole URI.
@@ -124,92 +147,55 @@ impl Uri {
 
     /// Reads a URI that goes up to the cursor's end.
     pub(crate) fn read(cursor: &mut Cursor<'_>) -> Result<Self, Unexpected> {
+        let start = cursor.at();
         let scheme = read_scheme(cursor)?;
-        match scheme {
-            Scheme::Sip | Scheme::Sips => Self::read_sip(scheme, cursor),
-            Scheme::Tel => Self::read_tel(cursor),
-            Scheme::Other(_) => Self::read_other(scheme, cursor),
-        }
-    }
-
-    fn read_sip(scheme: Scheme, cursor: &mut Cursor<'_>) -> Result<Self, Unexpected> {
-        let (mut user, mut password) = (None, None);
-        // The user part may hold ; and ?, and the host part holds no @: so the @ tells them apart.
-        if memchr::memchr(b'@', cursor.rest()).is_some() {
-            user = Some(cursor.escaped(grammar::USER, "a user")?);
-            if cursor.eat(b':') {
-                let start = cursor.at();
-                let text = cursor.take_while(grammar::PASSWORD);
-                grammar::check_escapes(text, start)?;
-                password = Some(cursor.ascii(start));
-            }
-            cursor.expect(b'@', "@ after the user")?;
-        }
-        let host = Host::read(cursor)?;
-        let port = if cursor.eat(b':') { Some(read_port(cursor)?) } else { None };
-        let params = read_params(cursor)?;
-        let headers = if cursor.eat(b'?') { Some(read_headers(cursor)?) } else { None };
+        let parts = match scheme {
+            Scheme::Sip | Scheme::Sips => read_sip(cursor)?,
+            Scheme::Tel => read_tel(cursor)?,
+            Scheme::Other(_) => read_other(cursor)?,
+        };
         if !cursor.is_at_end() {
             return Err(cursor.unexpected("the end of the URI"));
         }
-        Ok(Self { scheme, user, password, host_port: Some(HostPort { host, port }), params, headers })
+        if u32::try_from(cursor.at()).is_err() {
+            return Err(Unexpected { at: start, expected: "a URI below 4 GiB" });
+        }
+        let within = |part: Range<usize>| {
+            Span::new(part.start.saturating_sub(start), part.end.saturating_sub(start)).unwrap_or_default()
+        };
+        Ok(Self { text: cursor.text(start, cursor.at()), scheme, parts: parts.map(within) })
     }
 
-    fn read_tel(cursor: &mut Cursor<'_>) -> Result<Self, Unexpected> {
-        const EXPECTED: &str = "a telephone number";
-        let start = cursor.at();
-        let number = {
-            let rest = cursor.rest();
-            let end = memchr::memchr(b';', rest).unwrap_or(rest.len());
-            rest.get(..end).unwrap_or_default()
+    /// Writes a URI of these parts.
+    fn join(scheme: Scheme, parts: &Parts<String>) -> Self {
+        let mut text = format!("{}:", scheme.as_str());
+        let mut put = |before: &str, part: &str| {
+            text.push_str(before);
+            let start = text.len();
+            text.push_str(part);
+            Span::new(start, text.len()).unwrap_or_default()
         };
-        let (prefix, digits) = match number.strip_prefix(b"+") {
-            Some(digits) => (1, digits),
-            None => (0, number),
-        };
-        let local = prefix == 0;
-        let wrong = digits.iter().position(|byte| match byte {
-            b'0'..=b'9' | b'-' | b'.' | b'(' | b')' => false,
-            b'*' | b'#' | b'A'..=b'F' | b'a'..=b'f' => !local,
-            _ => true,
-        });
-        if let Some(wrong) = wrong {
-            return Err(Unexpected { at: start + prefix + wrong, expected: EXPECTED });
+        let user = parts.user.as_deref().map(|user| put("", user));
+        let password = user.and(parts.password.as_deref()).map(|password| put(":", password));
+        let host = put(if user.is_some() && !parts.host.is_empty() { "@" } else { "" }, &parts.host);
+        if let Some(port) = parts.port {
+            put("", &format!(":{port}"));
         }
-        if !digits.iter().any(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'*' | b'#')) {
-            return Err(Unexpected { at: start, expected: EXPECTED });
-        }
-        cursor.advance(number.len());
-        let user = Some(cursor.ascii(start));
-        let params = read_params(cursor)?;
-        if !cursor.is_at_end() {
-            return Err(cursor.unexpected("the end of the URI"));
-        }
-        Ok(Self { scheme: Scheme::Tel, user, password: None, host_port: None, params, headers: None })
+        let params = put("", &parts.params);
+        let headers = parts.headers.as_deref().map(|headers| put("?", headers));
+        let parts = Parts { user, password, host, port: parts.port, params, headers };
+        Self { text: text.into(), scheme, parts }
     }
 
-    fn read_other(scheme: Scheme, cursor: &mut Cursor<'_>) -> Result<Self, Unexpected> {
-        let start = cursor.at();
-        let rest = cursor.rest();
-        if let Some(wrong) =
-            rest.iter().position(|&byte| byte <= b' ' || matches!(byte, b'<' | b'>' | b'"' | 127))
-        {
-            return Err(Unexpected { at: start + wrong, expected: "a URI byte" });
-        }
-        if rest.is_empty() {
-            return Err(cursor.unexpected("something after the scheme"));
-        }
-        grammar::check_escapes(rest, start)?;
-        cursor.advance(rest.len());
-        let opaque = Some(cursor.text(start, cursor.at()));
-        Ok(Self {
-            scheme,
-            user: opaque,
-            password: None,
-            host_port: None,
-            params: Params::new(),
-            headers: None,
-        })
+    /// Changes parts; their text must be escaped.
+    fn edit(&mut self, change: impl FnOnce(&mut Parts<String>)) {
+        let mut parts = self.parts.map(|part| String::from(self.part(part)));
+        change(&mut parts);
+        *self = Self::join(self.scheme.clone(), &parts);
+    }
+
+    fn part(&self, span: Span) -> &str {
+        self.text.get(span.range()).unwrap_or_default()
     }
 
     /// The scheme.
@@ -234,15 +220,15 @@ impl Uri {
     #[must_use]
     pub fn user(&self) -> Option<Cow<'_, str>> {
         match self.scheme {
-            Scheme::Sip | Scheme::Sips | Scheme::Tel => self.user.as_ref().map(decoded),
+            Scheme::Sip | Scheme::Sips | Scheme::Tel => self.raw_user().map(decoded),
             Scheme::Other(_) => None,
         }
     }
 
     /// The user as it stands on the wire; for an unknown scheme all that follows the colon.
     #[must_use]
-    pub fn raw_user(&self) -> Option<&Text> {
-        self.user.as_ref()
+    pub fn raw_user(&self) -> Option<&str> {
+        self.parts.user.map(|user| self.part(user))
     }
 
     /// The password, percent escapes resolved. Passwords in URIs are discouraged ([RFC 3261 §19.1.1]).
@@ -250,40 +236,54 @@ impl Uri {
     /// [RFC 3261 §19.1.1]: https://www.rfc-editor.org/rfc/rfc3261#section-19.1.1
     #[must_use]
     pub fn password(&self) -> Option<Cow<'_, str>> {
-        self.password.as_ref().map(decoded)
+        self.raw_password().map(decoded)
+    }
+
+    fn raw_password(&self) -> Option<&str> {
+        self.parts.password.map(|password| self.part(password))
     }
 
     /// The host; `None` for `tel:` and unknown schemes.
     #[must_use]
-    pub fn host(&self) -> Option<&Host> {
-        self.host_port.as_ref().map(|host_port| &host_port.host)
+    pub fn host(&self) -> Option<Host> {
+        self.is_sip().then(|| Host::of(self.text.share(self.part(self.parts.host))))
     }
 
     /// The port, when one is written.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
-        self.host_port.as_ref()?.port
+        self.parts.port
     }
 
     /// Host and port; `None` for `tel:` and unknown schemes.
     #[must_use]
-    pub fn host_port(&self) -> Option<&HostPort> {
-        self.host_port.as_ref()
+    pub fn host_port(&self) -> Option<HostPort> {
+        Some(HostPort { host: self.host()?, port: self.parts.port })
     }
 
     /// The parameters, as they stand on the wire.
     #[must_use]
-    pub fn params(&self) -> &Params {
-        &self.params
+    pub fn params(&self) -> Params {
+        let share = |part| self.text.share(part);
+        self.raw_params().map(|(name, value)| Param::new(share(name), value.map(share))).collect()
+    }
+
+    fn raw_params(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        let params = self.part(self.parts.params).split(';').skip(1);
+        params.map(|param| param.split_once('=').map_or((param, None), |(name, value)| (name, Some(value))))
+    }
+
+    fn param(&self, name: &str) -> Option<Option<&str>> {
+        self.raw_params().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     /// The headers after `?`: names and values, percent escapes resolved.
     pub fn headers(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
-        self.raw_headers().map(|(name, value)| (decoded_str(name), decoded_str(value)))
+        self.raw_headers().map(|(name, value)| (decoded(name), decoded(value)))
     }
 
     fn raw_headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        let headers = self.headers.as_deref().unwrap_or_default();
+        let headers = self.parts.headers.map_or("", |headers| self.part(headers));
         headers
             .split('&')
             .filter(|header| !header.is_empty())
@@ -293,7 +293,7 @@ impl Uri {
     /// The `transport` parameter, as written.
     #[must_use]
     pub fn transport_param(&self) -> Option<&str> {
-        self.params.value("transport")
+        self.param("transport")?
     }
 
     /// Whether `lr` stands here: the element routes loosely ([RFC 3261 §19.1.1]).
@@ -301,13 +301,13 @@ impl Uri {
     /// [RFC 3261 §19.1.1]: https://www.rfc-editor.org/rfc/rfc3261#section-19.1.1
     #[must_use]
     pub fn is_loose_router(&self) -> bool {
-        self.params.contains("lr")
+        self.param("lr").is_some()
     }
 
     /// The `maddr` parameter: send there instead of to the host.
     #[must_use]
     pub fn maddr(&self) -> Option<Host> {
-        self.params.value("maddr")?.parse().ok()
+        self.param("maddr")??.parse().ok()
     }
 
     /// The same URI with another user; bytes that need it are escaped.
@@ -320,8 +320,8 @@ impl Uri {
     /// The same URI with another port, or none.
     #[must_use]
     pub fn with_port(mut self, port: Option<u16>) -> Self {
-        if let Some(host_port) = &mut self.host_port {
-            host_port.port = port;
+        if self.is_sip() {
+            self.edit(|parts| parts.port = port);
         }
         self
     }
@@ -333,77 +333,90 @@ impl Uri {
         self
     }
 
-    /// The same URI with a password.
+    /// The same URI with a password; without a user it has none.
     #[must_use]
     pub fn with_password(mut self, password: &str) -> Self {
-        self.password = Some(grammar::escape(password, grammar::PASSWORD));
+        self.edit(|parts| parts.password = Some(grammar::escape(password, grammar::PASSWORD)));
         self
     }
 
     /// The same URI without a password: what may be shown and sent.
     #[must_use]
     pub fn without_password(mut self) -> Self {
-        self.password = None;
+        if self.parts.password.is_some() {
+            self.edit(|parts| parts.password = None);
+        }
         self
     }
 
     /// The same URI with one more header after `?`.
     #[must_use]
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
-        let mut headers: String =
-            self.headers.take().map_or_else(String::new, |headers| headers.as_str().into());
-        if !headers.is_empty() {
-            headers.push('&');
-        }
-        headers.push_str(&grammar::escape(name, grammar::URI_HEADER));
-        headers.push('=');
-        headers.push_str(&grammar::escape(value, grammar::URI_HEADER));
-        self.headers = Some(headers.into());
+        let escape = |text| grammar::escape(text, grammar::URI_HEADER);
+        self.edit(|parts| {
+            let before = parts.headers.take().map_or_else(String::new, |headers| headers + "&");
+            parts.headers = Some(format!("{before}{}={}", escape(name), escape(value)));
+        });
         self
     }
 
     /// Sets or removes the user of a `sip:` or `sips:` URI, or sets the number of a `tel:` URI.
     pub fn set_user(&mut self, user: Option<&str>) {
-        self.user = user.map(escape_user);
+        let user = user.filter(|user| !user.is_empty());
+        if user.is_some() || self.is_sip() {
+            self.edit(|parts| parts.user = user.map(escape_user));
+        }
     }
 
-    /// Sets host and port.
+    /// Sets host and port of a `sip:` or `sips:` URI.
     pub fn set_host_port(&mut self, host_port: impl Into<HostPort>) {
-        self.host_port = Some(host_port.into());
+        let HostPort { host, port } = host_port.into();
+        if self.is_sip() {
+            self.edit(|parts| (parts.host, parts.port) = (host.to_string(), port));
+        }
     }
 
     /// Sets parameter `name`, with a value or as a flag.
     pub fn set_param(&mut self, name: &str, value: Option<&str>) {
-        self.params.put(Param::new(
-            grammar::escape(name, grammar::URI_PARAM),
-            value.map(|value| grammar::escape(value, grammar::URI_PARAM)),
-        ));
+        let escape = |text| Text::from(grammar::escape(text, grammar::URI_PARAM));
+        let mut params = self.params();
+        params.put(Param::new(escape(name), value.map(escape)));
+        self.set_params(&params);
     }
 
     /// Takes parameter `name` away; says whether it was there.
     pub fn remove_param(&mut self, name: &str) -> bool {
-        self.params.remove(name)
+        let mut params = self.params();
+        let found = params.remove(name);
+        if found {
+            self.set_params(&params);
+        }
+        found
+    }
+
+    fn set_params(&mut self, params: &Params) {
+        let write = |param: &Param| match &param.value {
+            Some(value) => format!(";{}={value}", param.name),
+            None => format!(";{}", param.name),
+        };
+        self.edit(|parts| parts.params = params.iter().map(write).collect());
     }
 
     /// Takes the headers after `?` away.
     pub fn clear_headers(&mut self) {
-        self.headers = None;
+        if self.parts.headers.is_some() {
+            self.edit(|parts| parts.headers = None);
+        }
     }
 
     /// A copy that shares no buffer with a message.
     #[must_use]
     pub fn detach(&self) -> Self {
-        Self {
-            scheme: match &self.scheme {
-                Scheme::Other(name) => Scheme::Other(name.detach()),
-                Scheme::Sip | Scheme::Sips | Scheme::Tel => self.scheme.clone(),
-            },
-            user: self.user.as_ref().map(Text::detach),
-            password: self.password.as_ref().map(Text::detach),
-            host_port: self.host_port.as_ref().map(HostPort::detach),
-            params: self.params.detach(),
-            headers: self.headers.as_ref().map(Text::detach),
-        }
+        let scheme = match &self.scheme {
+            Scheme::Other(name) => Scheme::Other(name.detach()),
+            Scheme::Sip | Scheme::Sips | Scheme::Tel => self.scheme.clone(),
+        };
+        Self { text: self.text.detach(), scheme, parts: self.parts }
     }
 
     /// A `tel:` URI as `sip:NUMBER@host;user=phone`; any other URI as it is ([RFC 3261 §19.1.6]).
@@ -411,39 +424,39 @@ impl Uri {
     /// [RFC 3261 §19.1.6]: https://www.rfc-editor.org/rfc/rfc3261#section-19.1.6
     #[must_use]
     pub fn tel_to_sip(&self, host_port: impl Into<HostPort>) -> Self {
+        // Equal numbers become equal users: RFC 3261 asks for lower case and for this order, RFC 3966 §3 for phone-context.
+        const FIRST: [&str; 4] = ["isub", "ext", "postd", "phone-context"];
         if self.scheme != Scheme::Tel {
             return self.clone();
         }
-        // Equal numbers become equal users: RFC 3261 asks for lower case and for this order, RFC 3966 §3 for phone-context.
-        const FIRST: [&str; 4] = ["isub", "ext", "postd", "phone-context"];
-        let mut number = self.user.as_deref().unwrap_or_default().to_ascii_lowercase();
-        let mut params: Vec<String> =
-            self.params.iter().map(|param| alloc::format!("{param}").to_ascii_lowercase()).collect();
-        params.sort_by_cached_key(|param| {
+        let params = self.part(self.parts.params).to_ascii_lowercase();
+        let mut params: Vec<&str> = params.split(';').skip(1).collect();
+        params.sort_by_key(|param| {
             let name = param.split('=').next().unwrap_or_default();
-            (FIRST.iter().position(|first| *first == name).unwrap_or(FIRST.len()), String::from(name))
+            (FIRST.iter().position(|first| *first == name).unwrap_or(FIRST.len()), name)
         });
+        let mut number = self.raw_user().unwrap_or_default().to_ascii_lowercase();
         for param in params {
             number.push(';');
-            number.push_str(&param);
+            number.push_str(param);
         }
         // What is escaped in the one is escaped in the other; the rest may need it.
-        let parts: Vec<Text> = number.split('%').map(escape_user).collect();
+        let parts: Vec<_> = number.split('%').map(escape_user).collect();
         let mut sip = Self::sip(host_port).with_param("user", Some("phone"));
-        sip.user = Some(parts.join("%").into());
+        sip.edit(|sip| sip.user = Some(parts.join("%")));
         sip
     }
 
     /// The `tel:` URI inside a `sip:` URI with `user=phone`; `None` for another.
     #[must_use]
     pub fn sip_to_tel(&self) -> Option<Self> {
-        let phone = self.is_sip() && self.params.value("user")?.eq_ignore_ascii_case("phone");
+        let phone = self.is_sip() && self.param("user")??.eq_ignore_ascii_case("phone");
         if !phone {
             return None;
         }
         // A user may not hold these, a telephone number may; other escapes stay.
         let mut number = String::from("tel:");
-        for (index, part) in self.user.as_deref()?.split('%').enumerate() {
+        for (index, part) in self.raw_user()?.split('%').enumerate() {
             let (bare, rest) = match part.split_at_checked(2) {
                 _ if index == 0 => ("", part),
                 Some(("23", rest)) => ("#", rest),
@@ -460,9 +473,8 @@ impl Uri {
 }
 
 /// Escapes a user. A `#`, which many devices send as it is, is read so but not written.
-fn escape_user(user: &str) -> Text {
-    let escaped = grammar::escape(user, grammar::USER);
-    if escaped.contains('#') { escaped.replace('#', "%23").into() } else { escaped }
+fn escape_user(user: &str) -> String {
+    grammar::escape(user, grammar::USER).replace('#', "%23")
 }
 
 fn read_scheme(cursor: &mut Cursor<'_>) -> Result<Scheme, Unexpected> {
@@ -491,38 +503,102 @@ fn read_scheme(cursor: &mut Cursor<'_>) -> Result<Scheme, Unexpected> {
     })
 }
 
-fn read_params(cursor: &mut Cursor<'_>) -> Result<Params, Unexpected> {
-    let mut params = Params::new();
-    while cursor.eat(b';') {
-        let name = cursor.escaped(grammar::URI_PARAM, "a URI parameter")?;
-        let value = if cursor.eat(b'=') {
-            Some(cursor.escaped(grammar::URI_PARAM, "a URI parameter's value")?)
-        } else {
-            None
-        };
-        params.append(Param::new(name, value));
+fn read_sip(cursor: &mut Cursor<'_>) -> Result<Parts<Range<usize>>, Unexpected> {
+    let mut parts = Parts::default();
+    // The user part may hold ; and ?, and the host part holds no @: so the @ tells them apart.
+    if memchr::memchr(b'@', cursor.rest()).is_some() {
+        let start = cursor.at();
+        cursor.skip_escaped(grammar::USER, "a user")?;
+        parts.user = Some(start..cursor.at());
+        if cursor.eat(b':') {
+            let start = cursor.at();
+            grammar::check_escapes(cursor.take_while(grammar::PASSWORD), start)?;
+            parts.password = Some(start..cursor.at());
+        }
+        cursor.expect(b'@', "@ after the user")?;
     }
-    Ok(params)
+    let start = cursor.at();
+    Host::skip(cursor)?;
+    parts.host = start..cursor.at();
+    parts.port = if cursor.eat(b':') { Some(read_port(cursor)?) } else { None };
+    let start = cursor.at();
+    skip_params(cursor)?;
+    parts.params = start..cursor.at();
+    if cursor.eat(b'?') {
+        let start = cursor.at();
+        skip_headers(cursor)?;
+        parts.headers = Some(start..cursor.at());
+    }
+    Ok(parts)
 }
 
-fn read_headers(cursor: &mut Cursor<'_>) -> Result<Text, Unexpected> {
+fn read_tel(cursor: &mut Cursor<'_>) -> Result<Parts<Range<usize>>, Unexpected> {
+    const EXPECTED: &str = "a telephone number";
     let start = cursor.at();
+    let rest = cursor.rest();
+    let number = rest.get(..memchr::memchr(b';', rest).unwrap_or(rest.len())).unwrap_or_default();
+    let (prefix, digits) = match number.strip_prefix(b"+") {
+        Some(digits) => (1, digits),
+        None => (0, number),
+    };
+    let local = prefix == 0;
+    let wrong = digits.iter().position(|byte| match byte {
+        b'0'..=b'9' | b'-' | b'.' | b'(' | b')' => false,
+        b'*' | b'#' | b'A'..=b'F' | b'a'..=b'f' => !local,
+        _ => true,
+    });
+    if let Some(wrong) = wrong {
+        return Err(Unexpected { at: start + prefix + wrong, expected: EXPECTED });
+    }
+    if !digits.iter().any(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'*' | b'#')) {
+        return Err(Unexpected { at: start, expected: EXPECTED });
+    }
+    cursor.advance(number.len());
+    let user = Some(start..cursor.at());
+    let start = cursor.at();
+    skip_params(cursor)?;
+    Ok(Parts { user, params: start..cursor.at(), ..Parts::default() })
+}
+
+fn read_other(cursor: &mut Cursor<'_>) -> Result<Parts<Range<usize>>, Unexpected> {
+    let start = cursor.at();
+    let rest = cursor.rest();
+    let stops = |&byte: &u8| byte <= b' ' || matches!(byte, b'<' | b'>' | b'"' | 127);
+    let text = core::str::from_utf8(rest).map_err(|error| error.valid_up_to());
+    if let Some(wrong) = rest.iter().position(stops).or(text.err()) {
+        return Err(Unexpected { at: start + wrong, expected: "a URI byte" });
+    }
+    if rest.is_empty() {
+        return Err(cursor.unexpected("something after the scheme"));
+    }
+    grammar::check_escapes(rest, start)?;
+    cursor.advance(rest.len());
+    Ok(Parts { user: Some(start..cursor.at()), ..Parts::default() })
+}
+
+fn skip_params(cursor: &mut Cursor<'_>) -> Result<(), Unexpected> {
+    while cursor.eat(b';') {
+        cursor.skip_escaped(grammar::URI_PARAM, "a URI parameter")?;
+        if cursor.eat(b'=') {
+            cursor.skip_escaped(grammar::URI_PARAM, "a URI parameter's value")?;
+        }
+    }
+    Ok(())
+}
+
+fn skip_headers(cursor: &mut Cursor<'_>) -> Result<(), Unexpected> {
     loop {
-        cursor.escaped(grammar::URI_HEADER, "a URI header")?;
+        cursor.skip_escaped(grammar::URI_HEADER, "a URI header")?;
         cursor.expect(b'=', "= after a URI header's name")?;
         let value = cursor.at();
         grammar::check_escapes(cursor.take_while(grammar::URI_HEADER), value)?;
         if !cursor.eat(b'&') {
-            return Ok(cursor.ascii(start));
+            return Ok(());
         }
     }
 }
 
-fn decoded(text: &Text) -> Cow<'_, str> {
-    decoded_str(text)
-}
-
-fn decoded_str(text: &str) -> Cow<'_, str> {
+fn decoded(text: &str) -> Cow<'_, str> {
     if !text.as_bytes().contains(&b'%') {
         return Cow::Borrowed(text);
     }
@@ -544,41 +620,33 @@ impl From<Host> for HostPort {
     }
 }
 
+impl PartialEq for Uri {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+            || self.scheme == other.scheme
+                && self.raw_user() == other.raw_user()
+                && self.raw_password() == other.raw_password()
+                && self.host_port() == other.host_port()
+                && self.raw_headers().eq(other.raw_headers())
+                && self.params() == other.params()
+    }
+}
+
+impl Eq for Uri {}
+
 impl fmt::Display for Uri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.scheme.as_str())?;
-        f.write_str(":")?;
-        if let Some(user) = &self.user {
-            f.write_str(user)?;
-        }
-        if let Some(password) = &self.password {
-            write!(f, ":{password}")?;
-        }
-        if let Some(host_port) = &self.host_port {
-            if self.user.is_some() {
-                f.write_str("@")?;
-            }
-            host_port.fmt(f)?;
-        }
-        for param in &self.params {
-            write!(f, ";{}", param.name)?;
-            if let Some(value) = &param.value {
-                write!(f, "={value}")?;
-            }
-        }
-        if let Some(headers) = &self.headers {
-            write!(f, "?{headers}")?;
-        }
-        Ok(())
+        f.write_str(&self.text)
     }
 }
 
 impl fmt::Debug for Uri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.password.is_none() {
-            return fmt::Display::fmt(self, f);
+        let mut shown = Cow::Borrowed(self);
+        if self.parts.password.is_some() {
+            shown.to_mut().edit(|parts| parts.password = Some("****".into()));
         }
-        fmt::Display::fmt(&Self { password: Some(Text::from_static("****")), ..self.clone() }, f)
+        f.write_str(&shown.text)
     }
 }
 
@@ -688,7 +756,7 @@ mod tests {
     #[test]
     fn other_schemes_are_kept() {
         let mail = uri("MAILTO:a@b.c?d");
-        assert_eq!(mail.to_string(), "mailto:a@b.c?d");
+        assert_eq!((mail.to_string().as_str(), mail.scheme().as_str()), ("MAILTO:a@b.c?d", "mailto"));
         assert_eq!((mail.user(), mail.host()), (None, None));
     }
 

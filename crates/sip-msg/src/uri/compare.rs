@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{Scheme, Uri};
-use crate::{Params, Text};
+use crate::Params;
 
 impl Uri {
     /// Whether both name the same resource ([RFC 3261 §19.1.4]); not an equivalence relation, since it is not
@@ -20,15 +20,16 @@ impl Uri {
         }
         match self.scheme {
             Scheme::Sip | Scheme::Sips => {
-                same_option(self.user.as_ref(), other.user.as_ref(), false)
-                    && same_option(self.password.as_ref(), other.password.as_ref(), false)
-                    && self.host_port == other.host_port
-                    && same_params(&self.params, &other.params)
-                    && same_params(&other.params, &self.params)
+                let (params, others) = (self.params(), other.params());
+                same_option(self.raw_user(), other.raw_user(), false)
+                    && same_option(self.raw_password(), other.raw_password(), false)
+                    && self.host_port() == other.host_port()
+                    && same_params(&params, &others)
+                    && same_params(&others, &params)
                     && same_headers(self, other)
             }
             Scheme::Tel => same_number(self, other),
-            Scheme::Other(_) => self.user == other.user,
+            Scheme::Other(_) => self.raw_user() == other.raw_user(),
         }
     }
 }
@@ -62,7 +63,7 @@ fn same_text(a: &str, b: &str, ignore_case: bool) -> bool {
     }
 }
 
-fn same_option(a: Option<&Text>, b: Option<&Text>, ignore_case: bool) -> bool {
+fn same_option(a: Option<&str>, b: Option<&str>, ignore_case: bool) -> bool {
     match (a, b) {
         (Some(a), Some(b)) => same_text(a, b, ignore_case),
         (None, None) => true,
@@ -76,7 +77,7 @@ fn same_params(a: &Params, b: &Params) -> bool {
     const MUST_MATCH: [&str; 5] = ["user", "ttl", "method", "maddr", "transport"];
     let in_b = b.index();
     a.iter().all(|param| match in_b(&param.name) {
-        Some(other) => same_option(param.value.as_ref(), other.value.as_ref(), true),
+        Some(other) => same_option(param.value.as_deref(), other.value.as_deref(), true),
         None => !MUST_MATCH.iter().any(|name| param.name.eq_ignore_ascii_case(name)),
     })
 }
@@ -95,13 +96,13 @@ fn same_headers(a: &Uri, b: &Uri) -> bool {
         headers.sort_unstable();
         headers
     };
-    a.headers == b.headers || sorted(a) == sorted(b)
+    a.raw_headers().eq(b.raw_headers()) || sorted(a) == sorted(b)
 }
 
 /// RFC 3966 §5: visual separators do not count; parameters match as a set, without regard to case.
 fn same_number(a: &Uri, b: &Uri) -> bool {
     fn digits(uri: &Uri) -> impl Iterator<Item = u8> {
-        let number = uri.user.as_deref().unwrap_or_default();
+        let number = uri.raw_user().unwrap_or_default();
         number
             .bytes()
             .filter(|byte| !matches!(byte, b'-' | b'.' | b'(' | b')'))
@@ -111,8 +112,9 @@ fn same_number(a: &Uri, b: &Uri) -> bool {
         let in_b = b.index();
         a.iter().all(|param| {
             in_b(&param.name)
-                .is_some_and(|other| same_option(param.value.as_ref(), other.value.as_ref(), true))
+                .is_some_and(|other| same_option(param.value.as_deref(), other.value.as_deref(), true))
         })
     };
-    digits(a).eq(digits(b)) && all_in(&a.params, &b.params) && all_in(&b.params, &a.params)
+    let (params, others) = (a.params(), b.params());
+    digits(a).eq(digits(b)) && all_in(&params, &others) && all_in(&others, &params)
 }
