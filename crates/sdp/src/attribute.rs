@@ -239,7 +239,12 @@ impl Attribute {
     /// # Errors
     /// When the value does not follow the attribute's grammar.
     pub fn read<T: TypedAttribute>(&self) -> Result<Option<T>, AttributeError> {
-        if self.name() == T::NAME { T::parse(&self.value_text()).map(Some) } else { Ok(None) }
+        if self.name() == T::NAME { T::parse(&self.trimmed()).map(Some) } else { Ok(None) }
+    }
+
+    /// The value without the blanks that some leave at its end.
+    fn trimmed(&self) -> Text {
+        self.value().map_or(Text::EMPTY, |value| self.text.share(value.trim_end_matches(' ')))
     }
 
     fn is_secret(&self) -> bool {
@@ -273,6 +278,13 @@ impl Attributes {
 
     pub(crate) fn reserve(&mut self, count: usize) {
         self.0.reserve_exact(count);
+    }
+
+    /// Gives back the space of a guess that was much too high.
+    pub(crate) fn settle(&mut self) {
+        if self.0.capacity() > 2 * self.0.len() {
+            self.0.shrink_to_fit();
+        }
     }
 
     /// The attributes in order.
@@ -309,7 +321,7 @@ impl Attributes {
     /// # Errors
     /// When its value does not follow the attribute's grammar.
     pub fn get<T: TypedAttribute>(&self) -> Result<Option<T>, AttributeError> {
-        self.find(T::NAME).map(|attribute| T::parse(&attribute.value_text())).transpose()
+        self.find(T::NAME).map(|attribute| T::parse(&attribute.trimmed())).transpose()
     }
 
     /// All of this type, in order.

@@ -51,20 +51,21 @@ impl Address {
 
     /// Reads `IN IP4 host`, the last without a `/`.
     pub(crate) fn parse(fields: &mut Fields<'_>, owner: &Text) -> Result<Self, &'static str> {
-        let whole = fields.rest();
+        let before = *fields;
         let net = fields.word_if(is_token).ok_or("a network type, such as IN")?;
         let kind = fields.word_if(is_token).ok_or("an address type, IP4 or IP6")?;
-        let host = fields.rest();
-        let host = host.split(['/', ' ']).next().unwrap_or(host);
-        if net != "IN" || !matches!(kind, "IP4" | "IP6") {
-            if fields.word_if(is_word).is_none() {
-                return Err("an address");
+        let ipv6 = match (net, kind) {
+            ("IN", "IP4") => false,
+            ("IN", "IP6") => true,
+            _ => {
+                fields.word_if(is_word).ok_or("an address")?;
+                return Ok(Self::Other(owner.share(before.up_to(fields))));
             }
-            let length = whole.len() - fields.rest().len();
-            return Ok(Self::Other(owner.share(whole.get(..length).unwrap_or(whole).trim_end())));
-        }
-        let ipv6 = kind == "IP6";
-        let address = fields.take(Fields::word, |_| Self::internet(host, ipv6, owner));
+        };
+        let address = fields.take(Fields::word, |word| {
+            let host = word.split_once('/').map_or(word, |(host, _)| host);
+            Self::internet(host, ipv6, owner)
+        });
         address.ok_or(if ipv6 { "an IPv6 address or a host name" } else { "an IPv4 address or a host name" })
     }
 
@@ -82,9 +83,11 @@ impl Address {
 
     /// A number of either family is read as what it is: some write `IP4` before an IPv6 address.
     fn internet(host: &str, ipv6: bool, owner: &Text) -> Option<Self> {
-        let numeric = host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-        if numeric || host.contains(':') {
-            return host.parse().ok().map(Self::Ip);
+        if host.contains(':') {
+            return host.parse().ok().map(|ip: Ipv6Addr| ip.into());
+        }
+        if host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+            return host.parse().ok().map(|ip: Ipv4Addr| ip.into());
         }
         is_host_name(host).then(|| Self::Name { ipv6, host: owner.share(host) })
     }
@@ -125,19 +128,34 @@ impl fmt::Display for Address {
     }
 }
 
-/// A `c=` line: where media is received.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// A `c=` line: where media is received. Two are equal when they name the same, however it is written.
+#[derive(Clone, Debug)]
 pub struct Connection {
     address: Address,
     ttl: Option<u8>,
     count: Option<u32>,
+    /// As it came; empty when it was made here.
+    text: Text,
 }
+
+impl PartialEq for Connection {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.address, self.ttl, self.count) == (&other.address, other.ttl, other.count)
+    }
+}
+
+impl Eq for Connection {}
 
 impl Connection {
     /// A unicast address.
     #[must_use]
     pub fn new(address: impl Into<Address>) -> Self {
-        Self { address: address.into(), ttl: None, count: None }
+        Self { address: address.into(), ttl: None, count: None, text: Text::EMPTY }
+    }
+
+    /// The text it was read from.
+    pub(crate) fn as_written(&self) -> Option<&str> {
+        (!self.text.is_empty()).then_some(self.text.as_str())
     }
 
     /// The address, or the first of the multicast groups.
@@ -159,12 +177,12 @@ impl Connection {
     }
 
     pub(crate) fn parse(fields: &mut Fields<'_>, owner: &Text) -> Result<Self, &'static str> {
-        let host = fields.rest();
+        let before = *fields;
         let mut connection = Self::new(Address::parse(fields, owner)?);
+        let text = before.up_to(fields);
         if let Address::Ip(ip) = connection.address
-            && let Some((_, suffix)) = host.split_once('/')
+            && let Some((_, suffix)) = text.split_once('/')
         {
-            let suffix = suffix.trim_end_matches(' ');
             let (first, second) = suffix.split_once('/').map_or((suffix, None), |(a, b)| (a, Some(b)));
             let count =
                 |text| number(text).filter(|&count| count > 0).ok_or("a number of addresses after the /");
@@ -177,12 +195,16 @@ impl Connection {
                 return Err("one number after an IPv6 address");
             }
         }
+        connection.text = owner.share(text);
         Ok(connection)
     }
 }
 
 impl fmt::Display for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(text) = self.as_written() {
+            return f.write_str(text);
+        }
         self.address.fmt(f)?;
         self.ttl.iter().try_for_each(|ttl| write!(f, "/{ttl}"))?;
         self.count.iter().try_for_each(|count| write!(f, "/{count}"))

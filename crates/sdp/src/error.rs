@@ -1,7 +1,7 @@
 //! Why a description could not be read or written.
 
 /// Why a text is no session description: the line, its letter and the column, each counted from 1.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseError {
     /// A line does not follow the grammar of [RFC 8866 §9].

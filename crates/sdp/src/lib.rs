@@ -45,6 +45,7 @@
 
 mod agreement;
 pub mod attribute;
+mod bandwidth;
 mod capabilities;
 mod connection;
 mod error;
@@ -53,17 +54,20 @@ mod grammar;
 mod limits;
 mod media;
 mod negotiate;
+mod origin;
 mod parse;
 pub mod payload;
 mod reason;
 mod session;
 mod text;
+mod time;
 mod write;
 
 pub use agreement::{
     Agreed, AgreedCodec, AgreedEvent, AgreedMedia, Agreement, DtlsRole, RemoteIce, Security,
 };
 pub use attribute::{Attribute, Attributes, Crypto, Direction, TypedAttribute};
+pub use bandwidth::Bandwidth;
 pub use capabilities::{Capabilities, Codec, Ice, MediaKind, SrtpPolicy, Stream};
 pub use connection::{Address, Connection};
 pub use error::{AttributeError, BuildError, ParseError};
@@ -71,9 +75,11 @@ pub use few::Few;
 pub use limits::Limits;
 pub use media::{Media, Protocol};
 pub use negotiate::{Accepted, Answer, Negotiation, NegotiationError, Offer};
+pub use origin::Origin;
 pub use reason::{Reason, Refused, Why};
-pub use session::{Bandwidth, Origin, SessionDescription, Time};
+pub use session::SessionDescription;
 pub use text::Text;
+pub use time::{Repeat, Time, adjustments};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

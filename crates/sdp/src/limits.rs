@@ -17,11 +17,16 @@ pub struct Limits {
     pub media: usize,
     /// Attributes of the session, and of each media section; 512 unless set.
     pub attributes: usize,
+    /// Lines with a letter that RFC 8866 does not know. None unless set: [RFC 8866 §5] has such a description rejected. With
+    /// some allowed they are kept, told by `unknown_lines`, and written where their section's attributes begin.
+    ///
+    /// [RFC 8866 §5]: https://www.rfc-editor.org/rfc/rfc8866#section-5
+    pub unknown_lines: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { bytes: 65_536, lines: 2_048, media: 64, attributes: 512 }
+        Self { bytes: 65_536, lines: 2_048, media: 64, attributes: 512, unknown_lines: 0 }
     }
 }
 
@@ -51,6 +56,13 @@ impl Limits {
     #[must_use]
     pub const fn attributes(mut self, attributes: usize) -> Self {
         self.attributes = attributes;
+        self
+    }
+
+    /// Sets how many lines with an unknown letter are kept.
+    #[must_use]
+    pub const fn unknown_lines(mut self, unknown_lines: usize) -> Self {
+        self.unknown_lines = unknown_lines;
         self
     }
 }

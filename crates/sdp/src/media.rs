@@ -5,12 +5,13 @@
 use std::fmt;
 
 use crate::attribute::{Attributes, Rtpmap};
+use crate::bandwidth::Bandwidth;
 use crate::connection::Connection;
 use crate::few::Few;
-use crate::grammar::{Fields, check_token, is_protocol, is_token, number};
+use crate::grammar::{Fields, check_text, check_token, is_protocol, is_token, number};
 use crate::payload;
-use crate::session::{Bandwidth, Secret};
-use crate::{BuildError, Text};
+use crate::session::Secret;
+use crate::{BuildError, ParseError, Text};
 
 /// One stream of a session: media type, port, transport protocol, formats, and attributes.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -18,7 +19,7 @@ pub struct Media {
     kind: Text,
     /// The port; 0 means that the stream is refused or no longer wanted.
     pub port: u16,
-    port_count: Option<u32>,
+    pub(crate) port_count: Option<u32>,
     protocol: Protocol,
     formats: Text,
     pub(crate) information: Option<Text>,
@@ -27,6 +28,7 @@ pub struct Media {
     /// The `b=` lines.
     pub bandwidths: Few<Bandwidth>,
     pub(crate) key: Option<Secret>,
+    pub(crate) odd: Option<Box<Odd>>,
     /// The `a=` lines.
     pub attributes: Attributes,
 }
@@ -68,6 +70,7 @@ impl Media {
             connections: Few::new(),
             bandwidths: Few::new(),
             key: None,
+            odd: None,
             attributes: Attributes::new(),
         }
     }
@@ -116,6 +119,30 @@ impl Media {
         self.key.as_ref().map(|key| &key.0)
     }
 
+    /// Why this section can only be refused: the first of its lines that could not be read. The other sections stand
+    /// ([RFC 3264 §6]: each stream is accepted or refused for itself).
+    ///
+    /// [RFC 3264 §6]: https://www.rfc-editor.org/rfc/rfc3264#section-6
+    #[must_use]
+    pub fn problem(&self) -> Option<&ParseError> {
+        self.odd.as_ref()?.problem.as_ref()
+    }
+
+    /// The lines that could not be read, and those that [`Limits::unknown_lines`](crate::Limits) let in, whole.
+    pub fn unread_lines(&self) -> impl Iterator<Item = &str> {
+        self.odd.iter().flat_map(|odd| &odd.lines).map(Text::as_str)
+    }
+
+    /// Replaces the title of the stream (`i=`).
+    ///
+    /// # Errors
+    /// When it is empty or holds a line end or NUL.
+    pub fn set_information(&mut self, information: &str) -> Result<(), BuildError> {
+        check_text("the title", information)?;
+        self.information = Some(Text::from(information));
+        Ok(())
+    }
+
     /// What a payload type stands for here: its `a=rtpmap`, else the static meaning ([RFC 3551 §6]).
     ///
     /// [RFC 3551 §6]: https://www.rfc-editor.org/rfc/rfc3551#section-6
@@ -146,26 +173,45 @@ impl Media {
         });
         let (port, port_count) = port.ok_or("a port of 0 to 65535")?;
         let protocol = fields.word_if(is_protocol).ok_or("a transport protocol")?;
-        let formats = fields.rest().trim_end_matches(' ');
+        let before = *fields;
+        let mut length = 0;
+        while !fields.rest().is_empty() {
+            length += fields.word_if(is_token).ok_or("a format")?.len() + 1;
+        }
+        let formats = before.up_to(fields);
         if formats.is_empty() {
             return Err("a format");
         }
-        while !fields.rest().is_empty() {
-            fields.word_if(is_token).ok_or("a format")?;
-        }
-        let formats = match formats.contains("  ") {
-            false => owner.share(formats),
-            true => Text::from(formats.split_ascii_whitespace().collect::<Vec<_>>().join(" ")),
+        let formats = match formats.len() + 1 == length {
+            true => owner.share(formats),
+            false => Text::from(formats.split_ascii_whitespace().collect::<Vec<_>>().join(" ")),
         };
         let mut media = Self::from_parts(owner.share(kind), port, Protocol(owner.share(protocol)), formats);
         media.port_count = port_count;
         Ok(media)
     }
+}
 
-    pub(crate) fn write_line(&self, f: &mut impl fmt::Write) -> fmt::Result {
-        write!(f, "m={} {}", self.kind, self.port)?;
-        self.port_count.iter().try_for_each(|count| write!(f, "/{count}"))?;
-        write!(f, " {} {}\r\n", self.protocol, self.formats)
+/// Lines that are kept without being understood.
+#[derive(Clone, Default)]
+pub(crate) struct Odd {
+    pub(crate) lines: Vec<Text>,
+    pub(crate) problem: Option<ParseError>,
+}
+
+/// Where the line stood does not count: written, it stands elsewhere.
+impl PartialEq for Odd {
+    fn eq(&self, other: &Self) -> bool {
+        self.lines == other.lines
+    }
+}
+
+impl Eq for Odd {}
+
+/// The lines are left out: a broken one may hold a key.
+impl fmt::Debug for Odd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Odd").field("problem", &self.problem).finish_non_exhaustive()
     }
 }
 

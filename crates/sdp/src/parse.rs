@@ -7,9 +7,9 @@ use std::sync::Arc;
 use crate::attribute::{Attribute, Attributes};
 use crate::connection::Connection;
 use crate::few::Few;
-use crate::grammar::{Fields, is_text, is_token_byte};
-use crate::session::{Bandwidth, Origin, Secret, SessionDescription, Time};
-use crate::{Limits, Media, ParseError, Text};
+use crate::grammar::{Fields, token_length};
+use crate::session::{Secret, SessionDescription};
+use crate::{Bandwidth, Limits, Media, Origin, ParseError, Text, Time};
 
 impl SessionDescription {
     /// Reads a description with the default [`Limits`].
@@ -50,7 +50,7 @@ impl SessionDescription {
     /// As [`parse`](Self::parse), and [`ParseError::TooLarge`] when a limit is passed.
     pub fn parse_within(text: &str, limits: &Limits) -> Result<Self, ParseError> {
         check_size(text.len(), limits)?;
-        Parser { text: Text::from(Arc::<str>::from(text)), limits }.run()
+        Parser { text: Text::from(Arc::<str>::from(text)), limits, unknown_lines: 0 }.run()
     }
 }
 
@@ -67,17 +67,13 @@ fn check_size(octets: usize, limits: &Limits) -> Result<(), ParseError> {
     if octets > limit { Err(ParseError::TooLarge { what: "octets", limit }) } else { Ok(()) }
 }
 
-struct Parser<'a> {
-    text: Text,
-    limits: &'a Limits,
-}
-
 /// A line without its end.
 #[derive(Clone, Copy)]
 struct Line<'a> {
     number: usize,
     letter: char,
     value: &'a str,
+    whole: &'a str,
 }
 
 impl Line<'_> {
@@ -86,11 +82,17 @@ impl Line<'_> {
         ParseError::Malformed { line: self.number, letter: self.letter, column: column + 2, expected }
     }
 
+    /// An error for a letter that may not be here.
+    const fn misplaced(&self, expected: &'static str) -> ParseError {
+        ParseError::Malformed { line: self.number, letter: self.letter, column: 1, expected }
+    }
+
     fn once<T>(&self, slot: &mut Option<T>, value: T) -> Result<(), ParseError> {
-        match slot.replace(value) {
-            None => Ok(()),
-            Some(_) => Err(ParseError::Repeated { line: self.number, letter: self.letter }),
+        if slot.is_some() {
+            return Err(ParseError::Repeated { line: self.number, letter: self.letter });
         }
+        *slot = Some(value);
+        Ok(())
     }
 
     /// Reads the whole value with `read`; only blanks may be left.
@@ -100,117 +102,134 @@ impl Line<'_> {
     ) -> Result<T, ParseError> {
         let mut fields = Fields::new(self.value);
         let value = read(&mut fields).map_err(|expected| self.error(fields.column(), expected))?;
-        if fields.rest().trim_end_matches(' ').is_empty() {
+        if fields.rest().bytes().all(|byte| byte == b' ') {
             Ok(value)
         } else {
             Err(self.error(fields.column(), "the end of the line"))
         }
     }
 
+    /// A value that may not be empty; [`Lines`] has seen that it has no NUL and no line end.
     fn text(&self, owner: &Text) -> Result<Text, ParseError> {
-        if is_text(self.value) { Ok(owner.share(self.value)) } else { Err(self.error(1, "text")) }
+        if self.value.is_empty() { Err(self.error(1, "text")) } else { Ok(owner.share(self.value)) }
     }
 }
 
-/// Splits off the next line: up to CRLF, LF or the end. `None` at the end, or when only line ends are left.
-fn next_line<'a>(rest: &mut &'a str, number: usize) -> Option<Result<Line<'a>, ParseError>> {
-    if rest.bytes().all(|byte| matches!(byte, b'\r' | b'\n')) {
-        return None;
-    }
-    // One pass for the end and for what may not be in a line: SDP lines are too short for anything cleverer.
-    let bytes = rest.as_bytes();
-    let (mut end, mut stray) = (bytes.len(), None);
-    for (at, &byte) in bytes.iter().enumerate() {
-        if byte > b'\r' {
-            continue;
-        }
-        if byte == b'\n' {
-            end = at;
-            break;
-        }
-        if byte == 0 || (byte == b'\r' && !matches!(bytes.get(at + 1), None | Some(b'\n'))) {
-            stray = stray.or(Some(at));
-        }
-    }
-    let line = rest.get(..end).unwrap_or_default();
-    *rest = rest.get(end + 1..).unwrap_or_default();
-    let line = line.strip_suffix('\r').unwrap_or(line);
-    let malformed =
-        |letter, column, expected| ParseError::Malformed { line: number, letter, column, expected };
-    let letter = line.bytes().next().filter(u8::is_ascii_lowercase).map(char::from);
-    Some(match (letter, line.get(1..).and_then(|rest| rest.strip_prefix('=')), stray) {
-        (Some(letter), Some(_), Some(at)) => Err(malformed(letter, at + 1, "no NUL and no CR inside a line")),
-        (Some(letter), Some(value), None) => Ok(Line { number, letter, value }),
-        _ => Err(malformed('?', 1, "a letter and =")),
-    })
+/// The lines of a text: each ends with CRLF, LF or the end.
+struct Lines<'a> {
+    rest: &'a str,
+    number: usize,
+    /// How many octets are left from the first NUL on; 0 without one.
+    from_nul: usize,
 }
 
-/// Counts the lines that begin so, up to one that begins with the other; so much memory is set aside at once.
-fn lines_ahead(mut rest: &str, counted: &str, end: Option<&str>) -> usize {
-    let mut count = 0;
-    while end.is_none_or(|end| !rest.starts_with(end)) {
-        count += usize::from(rest.starts_with(counted));
-        let Some((_, after)) = rest.split_once('\n') else { break };
-        rest = after;
+impl<'a> Lines<'a> {
+    fn new(text: &'a str) -> Self {
+        let from_nul = memchr::memchr(0, text.as_bytes()).map_or(0, |at| text.len() - at);
+        Self { rest: text, number: 0, from_nul }
     }
-    count
+
+    /// The next line; `None` at the end, or when only line ends are left.
+    fn next(&mut self) -> Option<Result<Line<'a>, ParseError>> {
+        let bytes = self.rest.as_bytes();
+        let end = memchr::memchr2(b'\r', b'\n', bytes).unwrap_or(bytes.len());
+        if end == 0 && bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
+            return None;
+        }
+        self.number += 1;
+        let whole = self.rest.get(..end).unwrap_or_default();
+        let nul = bytes.len().checked_sub(self.from_nul).filter(|nul| *nul < end);
+        let after = match bytes.get(end..) {
+            Some([b'\r', b'\n', ..]) => end + 2,
+            Some([b'\r', _, ..]) => return Some(Err(self.malformed(whole, end))),
+            _ => end + 1,
+        };
+        self.rest = self.rest.get(after..).unwrap_or_default();
+        if let Some(at) = nul {
+            return Some(Err(self.malformed(whole, at)));
+        }
+        Some(match (letter(whole), whole.get(2..)) {
+            (Some(letter), Some(value)) => Ok(Line { number: self.number, letter, value, whole }),
+            _ => Err(ParseError::Malformed {
+                line: self.number,
+                letter: '?',
+                column: 1,
+                expected: "a letter and =",
+            }),
+        })
+    }
+
+    /// The error of a NUL or a CR inside a line.
+    fn malformed(&self, line: &str, at: usize) -> ParseError {
+        let letter = letter(line).unwrap_or('?');
+        let expected = "no NUL and no CR inside a line";
+        ParseError::Malformed { line: self.number, letter, column: at + 1, expected }
+    }
+}
+
+/// The letter before the `=`.
+fn letter(line: &str) -> Option<char> {
+    match line.as_bytes() {
+        [letter, b'=', ..] if letter.is_ascii_lowercase() => Some(char::from(*letter)),
+        _ => None,
+    }
+}
+
+struct Parser<'a> {
+    text: Text,
+    limits: &'a Limits,
+    unknown_lines: usize,
 }
 
 impl Parser<'_> {
-    fn run(&self) -> Result<SessionDescription, ParseError> {
+    fn run(mut self) -> Result<SessionDescription, ParseError> {
         let whole = self.text.clone();
-        let mut rest = whole.as_str();
-        let mut number = 1;
-        let first = next_line(&mut rest, number).ok_or(ParseError::Missing('v'))??;
+        let mut lines = Lines::new(&whole);
+        let first = lines.next().ok_or(ParseError::Missing('v'))??;
         if (first.letter, first.value.trim_end()) != ('v', "0") {
-            let letter = first.letter;
-            return Err(ParseError::Malformed {
-                line: 1,
-                letter,
-                column: 1,
-                expected: "v=0 as the first line",
-            });
+            return Err(first.misplaced("v=0 as the first line"));
         }
         let mut head = Head::default();
         let mut media: Vec<Media> = Vec::new();
-        loop {
-            number += 1;
-            let Some(line) = next_line(&mut rest, number) else { break };
-            if number > self.limits.lines {
+        while let Some(line) = lines.next() {
+            if lines.number > self.limits.lines {
                 return Err(ParseError::TooLarge { what: "lines", limit: self.limits.lines });
             }
             let line = line?;
             match (line.letter, media.last_mut()) {
-                ('m', _) => {
+                ('m', last) => {
+                    last.map_or(&mut head.attributes, |last| &mut last.attributes).settle();
                     if media.len() >= self.limits.media {
                         return Err(ParseError::TooLarge {
                             what: "media sections",
                             limit: self.limits.media,
                         });
                     }
-                    let mut section = line.typed(|fields| Media::parse(fields, &self.text))?;
-                    section.attributes.reserve(self.attributes_ahead(rest));
+                    // Most have one section, and a second one is followed by more.
                     if media.is_empty() {
-                        media.reserve_exact(1 + self.sections_ahead(rest));
+                        media.reserve_exact(1);
                     }
-                    media.push(section);
+                    media.push(line.typed(|fields| Media::parse(fields, &self.text))?);
                 }
-                (_, Some(section)) => self.media_line(line, section)?,
-                (_, None) => self.session_line(line, &mut head, rest)?,
+                ('a', Some(section)) => {
+                    if let Err(error) = self.attribute(line, &mut section.attributes, lines.rest) {
+                        self.set_aside(line, section, error)?;
+                    }
+                }
+                (_, Some(section)) => {
+                    if let Err(error) = self.media_line(line, section) {
+                        self.set_aside(line, section, error)?;
+                    }
+                }
+                ('a', None) => self.attribute(line, &mut head.attributes, lines.rest)?,
+                (_, None) => self.session_line(line, &mut head)?,
             }
         }
+        media.last_mut().map_or(&mut head.attributes, |last| &mut last.attributes).settle();
         head.finish(media)
     }
 
-    fn attributes_ahead(&self, rest: &str) -> usize {
-        lines_ahead(rest, "a=", Some("m=")).min(self.limits.attributes)
-    }
-
-    fn sections_ahead(&self, rest: &str) -> usize {
-        lines_ahead(rest, "m=", None).min(self.limits.media)
-    }
-
-    fn session_line(&self, line: Line<'_>, head: &mut Head, rest: &str) -> Result<(), ParseError> {
+    fn session_line(&mut self, line: Line<'_>, head: &mut Head) -> Result<(), ParseError> {
         let owner = &self.text;
         match line.letter {
             'o' => line.once(&mut head.origin, line.typed(|fields| Origin::parse(fields, owner))?)?,
@@ -228,50 +247,76 @@ impl Parser<'_> {
                 list.push(line.text(owner)?);
             }
             'k' => line.once(&mut head.key, Secret(line.text(owner)?))?,
-            'a' => {
-                if head.attributes.is_empty() {
-                    head.attributes.reserve(1 + self.attributes_ahead(rest));
-                }
-                self.attribute(line, &mut head.attributes)?;
-            }
-            _ => return Err(unknown(line, "a letter of RFC 8866")),
+            'v' => return Err(ParseError::Repeated { line: line.number, letter: 'v' }),
+            _ => head.unknown.push(self.unknown(line)?),
         }
         Ok(())
     }
 
-    fn media_line(&self, line: Line<'_>, section: &mut Media) -> Result<(), ParseError> {
+    fn media_line(&mut self, line: Line<'_>, section: &mut Media) -> Result<(), ParseError> {
         let owner = &self.text;
         match line.letter {
             'i' => line.once(&mut section.information, owner.share(line.value))?,
             'c' => section.connections.push(line.typed(|fields| Connection::parse(fields, owner))?),
             'b' => section.bandwidths.push(line.typed(|fields| Bandwidth::parse(fields, owner))?),
             'k' => line.once(&mut section.key, Secret(line.text(owner)?))?,
-            'a' => self.attribute(line, &mut section.attributes)?,
-            _ => return Err(unknown(line, "i, c, b, k, a or m in a media section")),
+            _ if is_session_letter(line.letter) => {
+                return Err(line.misplaced("i, c, b, k, a or m in a media section"));
+            }
+            _ => section.odd.get_or_insert_default().lines.push(self.unknown(line)?),
         }
         Ok(())
     }
 
-    fn attribute(&self, line: Line<'_>, attributes: &mut Attributes) -> Result<(), ParseError> {
-        if attributes.len() >= self.limits.attributes {
-            return Err(ParseError::TooLarge {
-                what: "attributes in a section",
-                limit: self.limits.attributes,
-            });
+    /// Keeps a line that its section alone has to suffer for; passes on what spoils the whole description: a limit, or a letter
+    /// that may not be there.
+    fn set_aside(&self, line: Line<'_>, section: &mut Media, error: ParseError) -> Result<(), ParseError> {
+        if !matches!(line.letter, 'i' | 'c' | 'b' | 'k' | 'a') || matches!(error, ParseError::TooLarge { .. })
+        {
+            return Err(error);
         }
-        let value = line.value.trim_end_matches(' ');
-        let name_length = value.bytes().position(|byte| !is_token_byte(byte)).unwrap_or(value.len());
-        if name_length == 0 || !matches!(value.as_bytes().get(name_length), None | Some(b':')) {
+        let odd = section.odd.get_or_insert_default();
+        odd.lines.push(self.text.share(line.whole));
+        odd.problem.get_or_insert(error);
+        Ok(())
+    }
+
+    fn unknown(&mut self, line: Line<'_>) -> Result<Text, ParseError> {
+        if self.unknown_lines >= self.limits.unknown_lines {
+            return Err(line.misplaced("a letter of RFC 8866"));
+        }
+        self.unknown_lines += 1;
+        Ok(self.text.share(line.whole))
+    }
+
+    /// `rest` is what follows: from its length comes a guess at how many attributes there are.
+    fn attribute(&self, line: Line<'_>, attributes: &mut Attributes, rest: &str) -> Result<(), ParseError> {
+        let limit = self.limits.attributes;
+        if attributes.len() >= limit {
+            return Err(ParseError::TooLarge { what: "attributes in a section", limit });
+        }
+        let length = token_length(line.value);
+        let text = match line.value.as_bytes().get(length) {
+            Some(b':') => line.value,
+            // Blanks behind a flag occur, and mean nothing.
+            _ => line.value.trim_end_matches(' '),
+        };
+        if length == 0 || !matches!(text.as_bytes().get(length), None | Some(b':')) {
             return Err(line.error(1, "an attribute's name"));
         }
-        let attribute = Attribute::from_parts(self.text.share(value), name_length);
-        attributes.push(attribute);
+        if attributes.is_empty() {
+            attributes.reserve((1 + rest.len() / SHORT_LINE).min(limit));
+        }
+        attributes.push(Attribute::from_parts(self.text.share(text), length));
         Ok(())
     }
 }
 
-fn unknown(line: Line<'_>, expected: &'static str) -> ParseError {
-    ParseError::Malformed { line: line.number, letter: line.letter, column: 1, expected }
+/// Octets of an attribute line that is not long.
+const SHORT_LINE: usize = 20;
+
+const fn is_session_letter(letter: char) -> bool {
+    matches!(letter, 'v' | 'o' | 's' | 'u' | 'e' | 'p' | 't' | 'r' | 'z')
 }
 
 /// The session level while it is read.
@@ -287,6 +332,7 @@ struct Head {
     bandwidths: Few<Bandwidth>,
     times: Few<Time>,
     key: Option<Secret>,
+    unknown: Vec<Text>,
     attributes: Attributes,
 }
 
@@ -308,6 +354,7 @@ impl Head {
         session.bandwidths = self.bandwidths;
         session.times = self.times;
         session.key = self.key;
+        session.unknown = self.unknown;
         session.attributes = self.attributes;
         session.media = media;
         Ok(session)
@@ -374,7 +421,7 @@ mod tests {
         let octets =
             [b"v=0\r\no=J\xf6rg 1 1 IN IP4 192.0.2.1\r\ns=" as &[u8], b"Caf\xe9\r\nt=0 0\r\n"].concat();
         let session = SessionDescription::parse_bytes(&octets).unwrap();
-        assert_eq!((session.origin.username(), session.name()), (&Text::from("Jörg"), &Text::from("Café")));
+        assert_eq!((session.origin.username(), session.name()), ("Jörg", &Text::from("Café")));
     }
 
     #[test]

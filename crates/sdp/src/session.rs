@@ -5,10 +5,13 @@
 use std::fmt;
 
 use crate::attribute::{Attributes, Direction};
+use crate::bandwidth::Bandwidth;
 use crate::connection::{Address, Connection};
 use crate::few::Few;
-use crate::grammar::{Fields, check_text, is_token, is_word};
+use crate::grammar::{check_text, is_word};
 use crate::media::Media;
+use crate::origin::Origin;
+use crate::time::Time;
 use crate::{BuildError, Text};
 
 /// A session description: what a SIP body of type `application/sdp` holds.
@@ -34,6 +37,7 @@ pub struct SessionDescription {
     /// `t=` lines, each with its `r=` and `z=` lines.
     pub times: Few<Time>,
     pub(crate) key: Option<Secret>,
+    pub(crate) unknown: Vec<Text>,
     /// `a=` lines before the first media section.
     pub attributes: Attributes,
     /// The media sections.
@@ -55,6 +59,7 @@ impl SessionDescription {
             bandwidths: Few::new(),
             times: Few::new(),
             key: None,
+            unknown: Vec::new(),
             attributes: Attributes::new(),
             media: Vec::new(),
         }
@@ -94,6 +99,11 @@ impl SessionDescription {
         self.key.as_ref().map(|key| &key.0)
     }
 
+    /// Lines with a letter that RFC 8866 does not know, whole; only [`Limits::unknown_lines`](crate::Limits) lets them in.
+    pub fn unknown_lines(&self) -> impl Iterator<Item = &str> {
+        self.unknown.iter().map(Text::as_str)
+    }
+
     /// Replaces the name of the session.
     ///
     /// # Errors
@@ -114,6 +124,46 @@ impl SessionDescription {
         Ok(())
     }
 
+    /// Replaces where to read more, a URI.
+    ///
+    /// # Errors
+    /// When it is empty or holds a blank or a control character.
+    pub fn set_uri(&mut self, uri: &str) -> Result<(), BuildError> {
+        if !is_word(uri) {
+            return Err(BuildError { what: "the URI", must_be: "a word without blanks" });
+        }
+        self.uri = Some(Text::from(uri));
+        Ok(())
+    }
+
+    /// Adds whom to write to, such as `j.doe@example.com (Jane Doe)`.
+    ///
+    /// # Errors
+    /// When it is empty or holds a line end or NUL.
+    pub fn add_email(&mut self, email: &str) -> Result<(), BuildError> {
+        check_text("an email address", email)?;
+        self.emails.push(Text::from(email));
+        Ok(())
+    }
+
+    /// Adds whom to phone, such as `+1 617 555-6011`.
+    ///
+    /// # Errors
+    /// When it is empty or holds a line end or NUL.
+    pub fn add_phone(&mut self, phone: &str) -> Result<(), BuildError> {
+        check_text("a phone number", phone)?;
+        self.phones.push(Text::from(phone));
+        Ok(())
+    }
+
+    /// What a media section is about: its own `i=`, else the session's ([RFC 8866 §5.4]).
+    ///
+    /// [RFC 8866 §5.4]: https://www.rfc-editor.org/rfc/rfc8866#section-5.4
+    #[must_use]
+    pub fn title<'a>(&'a self, media: &'a Media) -> Option<&'a Text> {
+        media.information().or(self.information())
+    }
+
     /// The address that holds for a media section: its own `c=`, else the session's.
     #[must_use]
     pub fn address<'a>(&'a self, media: &'a Media) -> Option<&'a Address> {
@@ -124,186 +174,6 @@ impl SessionDescription {
     #[must_use]
     pub fn direction(&self, media: &Media) -> Direction {
         media.attributes.direction().or_else(|| self.attributes.direction()).unwrap_or_default()
-    }
-}
-
-/// An `o=` line ([RFC 8866 §5.2]).
-///
-/// [RFC 8866 §5.2]: https://www.rfc-editor.org/rfc/rfc8866#section-5.2
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Origin {
-    username: Text,
-    session_id: Text,
-    version: Text,
-    address: Address,
-}
-
-impl Origin {
-    /// An origin; the version rises with each change.
-    ///
-    /// # Errors
-    /// When the user name is empty or holds blanks.
-    pub fn new(
-        username: &str,
-        session_id: u64,
-        version: u64,
-        address: impl Into<Address>,
-    ) -> Result<Self, BuildError> {
-        if !is_word(username) {
-            return Err(BuildError { what: "the user name", must_be: "a word without blanks" });
-        }
-        Ok(Self { username: Text::from(username), ..Self::anonymous(session_id, version, address) })
-    }
-
-    /// An origin whose user name is `-`.
-    #[must_use]
-    pub fn anonymous(session_id: u64, version: u64, address: impl Into<Address>) -> Self {
-        Self {
-            username: Text::from_static("-"),
-            session_id: Text::from(session_id.to_string()),
-            version: Text::from(version.to_string()),
-            address: address.into(),
-        }
-    }
-
-    /// The user's login, or `-`.
-    #[must_use]
-    pub const fn username(&self) -> &Text {
-        &self.username
-    }
-
-    /// The session's number, in digits; the grammar sets no limit.
-    #[must_use]
-    pub const fn session_id(&self) -> &Text {
-        &self.session_id
-    }
-
-    /// The version's number, in digits; the grammar sets no limit.
-    #[must_use]
-    pub const fn version(&self) -> &Text {
-        &self.version
-    }
-
-    /// The address of who made the description; not where media goes.
-    #[must_use]
-    pub const fn address(&self) -> &Address {
-        &self.address
-    }
-
-    /// True when both name the same session, whatever its version.
-    #[must_use]
-    pub fn same_session(&self, other: &Self) -> bool {
-        (&self.username, &self.session_id, &self.address)
-            == (&other.username, &other.session_id, &other.address)
-    }
-
-    pub(crate) fn parse(fields: &mut Fields<'_>, owner: &Text) -> Result<Self, &'static str> {
-        let username = fields.word_if(is_word).ok_or("a user name")?;
-        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let session_id = fields.word_if(digits).ok_or("a session id in digits")?;
-        let version = fields.word_if(digits).ok_or("a session version in digits")?;
-        let address = Address::parse_origin(fields, owner)?;
-        let share = |text| owner.share(text);
-        Ok(Self {
-            username: share(username),
-            session_id: share(session_id),
-            version: share(version),
-            address,
-        })
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {} {}", self.username, self.session_id, self.version, self.address)
-    }
-}
-
-/// A `b=` line ([RFC 8866 §5.8]).
-///
-/// [RFC 8866 §5.8]: https://www.rfc-editor.org/rfc/rfc8866#section-5.8
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Bandwidth {
-    kind: Text,
-    value: u64,
-}
-
-impl Bandwidth {
-    /// A bandwidth of a kind such as `AS` (kbit/s) or `TIAS` (bit/s).
-    ///
-    /// # Errors
-    /// When the kind is no token.
-    pub fn new(kind: &str, value: u64) -> Result<Self, BuildError> {
-        crate::grammar::check_token("a bandwidth's kind", kind)?;
-        Ok(Self { kind: Text::from(kind), value })
-    }
-
-    /// The kind: `AS`, `CT`, `TIAS` …
-    #[must_use]
-    pub const fn kind(&self) -> &Text {
-        &self.kind
-    }
-
-    /// The number, in the unit of its kind: kbit/s for `AS` and `CT`, bit/s for `TIAS`.
-    #[must_use]
-    pub const fn value(&self) -> u64 {
-        self.value
-    }
-
-    pub(crate) fn parse(fields: &mut Fields<'_>, owner: &Text) -> Result<Self, &'static str> {
-        let kind = fields.take(|f| f.until(b':'), |kind| is_token(kind).then(|| owner.share(kind)));
-        let kind = kind.ok_or("a bandwidth's kind and a colon")?;
-        let value = fields.take(Fields::word, |word| crate::grammar::number(word.trim_start()));
-        Ok(Self { kind, value: value.ok_or("a number after the colon")? })
-    }
-}
-
-impl fmt::Display for Bandwidth {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.kind, self.value)
-    }
-}
-
-/// A `t=` line with its repetitions ([RFC 8866 §5.9]); `0 0` is a session without bounds.
-///
-/// [RFC 8866 §5.9]: https://www.rfc-editor.org/rfc/rfc8866#section-5.9
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Time {
-    /// Seconds since 1900 of the start; 0 is unbounded.
-    pub start: u64,
-    /// Seconds since 1900 of the end; 0 is unbounded.
-    pub stop: u64,
-    pub(crate) repeats: Vec<Text>,
-    pub(crate) zones: Vec<Text>,
-}
-
-impl Time {
-    /// No bounds: `t=0 0`.
-    pub const UNBOUNDED: Self = Self::new(0, 0);
-
-    /// From the start to the end, in seconds since 1900.
-    #[must_use]
-    pub const fn new(start: u64, stop: u64) -> Self {
-        Self { start, stop, repeats: Vec::new(), zones: Vec::new() }
-    }
-
-    /// The values of the `r=` lines.
-    #[must_use]
-    pub fn repeats(&self) -> &[Text] {
-        &self.repeats
-    }
-
-    /// The values of the `z=` lines.
-    #[must_use]
-    pub fn zones(&self) -> &[Text] {
-        &self.zones
-    }
-
-    pub(crate) fn parse(fields: &mut Fields<'_>) -> Result<Self, &'static str> {
-        let start = fields.number().ok_or("a start time in digits")?;
-        let stop = fields.number().ok_or("a stop time in digits")?;
-        Ok(Self::new(start, stop))
     }
 }
 

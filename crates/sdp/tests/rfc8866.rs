@@ -58,11 +58,8 @@ fn another_version_is_refused() {
 #[test]
 fn the_origin_has_six_fields() {
     let origin = all().origin;
-    assert_eq!((origin.username().as_str(), origin.session_id().as_str()), ("jdoe", "3724394400"));
-    assert_eq!(
-        (origin.version().as_str(), origin.address()),
-        ("3724394405", &Address::Ip([198, 51, 100, 1].into()))
-    );
+    assert_eq!((origin.username(), origin.session_id()), ("jdoe", "3724394400"));
+    assert_eq!((origin.version(), origin.address()), ("3724394405", &Address::Ip([198, 51, 100, 1].into())));
     for bad in
         ["o=- 1 1 IN IP4", "o=- x 1 IN IP4 h", "o=- 1 -1 IN IP4 h", "o=1 1 IN IP4 h", "o=- 1 1 IN IP4 h h"]
     {
