@@ -28,7 +28,8 @@ impl Request {
     /// the body.
     ///
     /// # Errors
-    /// [`UriError`] when the method or the name of a header is no token, or a value holds CR, LF or NUL.
+    /// [`UriError`] when the method or the name of a header is no token, or a value holds CR, LF or NUL or does not
+    /// follow the grammar of its header.
     ///
     /// [RFC 3261 §19.1.5]: https://www.rfc-editor.org/rfc/rfc3261#section-19.1.5
     pub fn from_uri(uri: &Uri, method: Method) -> Result<RequestBuilder, UriError> {
