@@ -117,7 +117,7 @@ impl World {
                     self.input(Input::Datagram { flow: udp, bytes: response.to_bytes() });
                 }
             }
-            9 => self.input(Input::Unreachable { flow: udp }),
+            9 => self.input(Input::Unreachable { flow: udp, why: "icmp".into(), quoted: None }),
             10 => {
                 self.open = false;
                 self.input(Input::Closed { flow: tcp, why: Text::from_static("fuzz") });

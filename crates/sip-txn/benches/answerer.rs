@@ -36,7 +36,9 @@ fn main() -> ExitCode {
         let micros = |time: Duration| time.as_secs_f64() * 1e6 / f64::from(REQUESTS);
         println!(
             "bare {:.2} µs, on our transports {:.2} µs, with parsing and answering {:.2} µs a request",
-            micros(bare), micros(transports), micros(whole)
+            micros(bare),
+            micros(transports),
+            micros(whole)
         );
         ratios.push([transports, whole].map(|time| time.as_secs_f64() / bare.as_secs_f64()));
     }

@@ -124,8 +124,11 @@ pub struct Limits {
     pub clients: usize,
     /// Server transactions; a request beyond it is answered 503. 100,000.
     pub servers: usize,
-    /// Connections, half-open ones included; one beyond it is closed at once. 16,384.
+    /// Connections, half-open ones included. For one more the oldest idle one is closed, first of those that never brought a
+    /// message; when all are in use, the new one. 16,384.
     pub connections: usize,
+    /// Connections that one address may open to us; one beyond it is closed at once. 4,096.
+    pub connections_of_one: usize,
     /// Messages that wait for one connection to open. 1,024.
     pub waiting: usize,
     /// A connection without traffic is closed after this time, or up to twice as late. 1 h.
@@ -143,6 +146,7 @@ impl Default for Limits {
             clients: 100_000,
             servers: 100_000,
             connections: 16_384,
+            connections_of_one: 4096,
             waiting: 1024,
             idle: Duration::from_secs(3600),
             slow: Duration::from_secs(32),
@@ -170,6 +174,13 @@ impl Limits {
     #[must_use]
     pub fn connections(mut self, connections: usize) -> Self {
         self.connections = connections;
+        self
+    }
+
+    /// Sets how many connections one address may open.
+    #[must_use]
+    pub fn connections_of_one(mut self, connections: usize) -> Self {
+        self.connections_of_one = connections;
         self
     }
 

@@ -32,4 +32,6 @@ pub struct Counters {
     pub refused_connections: u64,
     /// Requests that went on to their next target.
     pub failovers: u64,
+    /// ICMP errors that quoted no request that waits for an answer: late, too short, or made up.
+    pub stray_icmp: u64,
 }

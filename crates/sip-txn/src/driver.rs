@@ -1,4 +1,5 @@
-//! Real sockets for a [`TransactionLayer`](crate::TransactionLayer) (feature `tokio`; TLS with feature `tls`).
+//! Real sockets for a [`TransactionLayer`](crate::TransactionLayer) (feature `tokio`; TLS with feature `tls`, WebSocket with
+//! `ws`).
 //!
 //! [`Transports`] opens them, turns what they bring into [`Input`]s and performs [`Action`]s. It holds no protocol thought:
 //!
@@ -35,13 +36,16 @@ use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use bytes::Bytes;
+use sip_msg::Text;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::{Action, Answer, ConnectId, Flow, Input, QueryId, Question, Transport};
+use crate::{Action, Answer, ConnectId, Flow, Input, Question, Transport};
 
 mod connection;
 mod dns;
@@ -49,8 +53,18 @@ mod tcp;
 #[cfg(feature = "tls")]
 mod tls;
 mod udp;
+#[cfg(feature = "ws")]
+mod ws;
 
 use connection::Writer;
+#[cfg(feature = "dns")]
+pub use dns::Dns;
+use dns::Lookups;
+pub use dns::{HostResolver, Resolver, Resolving, locate};
+#[cfg(feature = "tls")]
+pub use tls::{Certificates, Tls};
+#[cfg(feature = "ws")]
+pub use ws::{Handshake, HandshakeAdmission, Refusal, WebSocket};
 
 /// How many inputs of connections may wait for the core; beyond it, their readers wait.
 const INPUTS: usize = 1024;
@@ -60,7 +74,7 @@ const OPEN: Duration = Duration::from_secs(10);
 /// An address to listen on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Listen {
-    /// UDP, TCP or TLS.
+    /// UDP, TCP, TLS, or WebSocket without or with TLS.
     pub transport: Transport,
     /// The address; port 0 picks one, and TCP takes the same as UDP before it if that is free.
     pub address: SocketAddr,
@@ -74,29 +88,86 @@ impl Listen {
     }
 }
 
-/// How TLS connections are made: the caller's rustls configurations, certificates and trust.
-#[cfg(feature = "tls")]
-#[derive(Clone, Debug)]
-pub struct Tls {
-    /// For connections that we open.
-    pub client: std::sync::Arc<rustls::ClientConfig>,
-    /// For connections that we accept.
-    pub server: Option<std::sync::Arc<rustls::ServerConfig>>,
-}
-
 /// There is no TLS without the feature `tls`.
 #[cfg(not(feature = "tls"))]
 #[derive(Clone, Copy, Debug)]
 pub enum Tls {}
 
+/// How connections are made and hosts are found: certificates, the rules for WebSockets, the resolver.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Settings {
+    /// TLS, if there is any.
+    pub tls: Option<Tls>,
+    /// WebSocket handshakes.
+    #[cfg(feature = "ws")]
+    pub web_socket: WebSocket,
+    /// Who answers questions to the DNS; [`Dns`](dns::Dns) or [`HostResolver`] unless set.
+    pub resolver: Option<Arc<dyn Resolver>>,
+}
+
+impl Settings {
+    /// Sets how TLS connections are made.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Sets who answers questions to the DNS.
+    #[must_use]
+    pub fn resolver(mut self, resolver: Arc<dyn Resolver>) -> Self {
+        self.resolver = Some(resolver);
+        self
+    }
+
+    /// Sets how WebSockets are made.
+    #[cfg(feature = "ws")]
+    #[must_use]
+    pub fn web_socket(mut self, web_socket: WebSocket) -> Self {
+        self.web_socket = web_socket;
+        self
+    }
+}
+
+impl From<Option<Tls>> for Settings {
+    fn from(tls: Option<Tls>) -> Self {
+        Self { tls, ..Self::default() }
+    }
+}
+
 /// What the tasks of connections tell.
 #[derive(Debug)]
 enum Told {
-    Opened { connect: Option<ConnectId>, flow: Flow, writer: Writer },
-    Failed { connect: ConnectId, why: String },
-    Bytes { flow: Flow, bytes: bytes::Bytes },
-    Closed { flow: Flow, id: u64, why: String },
-    Resolved { query: QueryId, answer: Answer },
+    Opened {
+        connect: Option<ConnectId>,
+        flow: Flow,
+        identities: Vec<Text>,
+        writer: Writer,
+    },
+    Failed {
+        connect: ConnectId,
+        why: String,
+    },
+    Bytes {
+        flow: Flow,
+        bytes: Bytes,
+    },
+    /// One whole message of a WebSocket.
+    #[cfg(feature = "ws")]
+    Message {
+        flow: Flow,
+        bytes: Bytes,
+    },
+    Closed {
+        flow: Flow,
+        id: u64,
+        why: String,
+    },
+    Resolved {
+        question: Question,
+        answer: Answer,
+    },
 }
 
 /// All sockets of one transaction layer.
@@ -105,7 +176,11 @@ pub struct Transports {
     addresses: Vec<(Transport, SocketAddr)>,
     udp: Vec<udp::Socket>,
     connections: HashMap<Flow, Writer>,
-    tls: Option<Tls>,
+    /// Certificates may change while we run.
+    tls: watch::Sender<Option<Tls>>,
+    #[cfg(feature = "ws")]
+    web_socket: Arc<WebSocket>,
+    lookups: Lookups,
     told: mpsc::Receiver<Told>,
     tell: mpsc::Sender<Told>,
     ready: VecDeque<Input>,
@@ -117,18 +192,23 @@ impl Transports {
     /// Opens the sockets. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// What the system said, with the address; `Unsupported` for WebSocket, and for a TLS listener without a certificate.
+    /// What the system said, with the address; `Unsupported` for a transport that is not built in, and for a TLS listener
+    /// without a certificate.
     #[expect(
         clippy::unused_async,
         reason = "reading certificates again or asking for interfaces may wait later"
     )]
-    pub async fn bind(listen: &[Listen], tls: Option<Tls>) -> io::Result<Self> {
+    pub async fn bind(listen: &[Listen], settings: impl Into<Settings>) -> io::Result<Self> {
+        let settings = settings.into();
         let (tell, told) = mpsc::channel(INPUTS);
         let mut transports = Self {
             addresses: Vec::new(),
             udp: Vec::new(),
             connections: HashMap::new(),
-            tls,
+            tls: watch::Sender::new(settings.tls),
+            #[cfg(feature = "ws")]
+            web_socket: Arc::new(settings.web_socket),
+            lookups: Lookups::new(settings.resolver),
             told,
             tell,
             ready: VecDeque::new(),
@@ -158,24 +238,59 @@ impl Transports {
                 self.listeners.spawn(tcp::accept(listener, self.tell.clone()));
                 bound
             }
-            Transport::Tls => {
+            Transport::Tls | Transport::Ws | Transport::Wss => {
                 #[cfg(feature = "tls")]
-                {
-                    let Some(server) = self.tls.as_ref().and_then(|tls| tls.server.clone()) else {
-                        return unsupported("a TLS listener needs a certificate");
-                    };
-                    let listener = tcp::bind(listen.address, None)?;
-                    let bound = listener.local_addr()?;
-                    self.listeners.spawn(tls::accept(listener, server, self.tell.clone()));
-                    bound
-                }
+                let certified = self.tls.borrow().as_ref().is_some_and(|tls| tls.server.is_some());
                 #[cfg(not(feature = "tls"))]
-                return unsupported("built without TLS");
+                let certified = false;
+                if listen.transport.is_secure() && !certified {
+                    return unsupported("a TLS listener needs a certificate");
+                }
+                if matches!(listen.transport, Transport::Ws | Transport::Wss) && cfg!(not(feature = "ws")) {
+                    return unsupported("built without WebSocket");
+                }
+                let listener = tcp::bind(listen.address, None)?;
+                let bound = listener.local_addr()?;
+                self.accept(listen.transport, listener);
+                bound
             }
-            Transport::Ws | Transport::Wss => return unsupported("WebSocket is not available yet"),
         };
         self.addresses.push((listen.transport, named(bound)));
         Ok(())
+    }
+
+    /// Accepts connections that need a handshake.
+    #[cfg_attr(
+        not(any(feature = "tls", feature = "ws")),
+        expect(unused_variables, clippy::unused_self, reason = "needs a feature")
+    )]
+    fn accept(&mut self, transport: Transport, listener: tokio::net::TcpListener) {
+        #[cfg(any(feature = "tls", feature = "ws"))]
+        let tell = self.tell.clone();
+        #[cfg(feature = "tls")]
+        let tls = self.tls.subscribe();
+        #[cfg(feature = "ws")]
+        let web_socket = Arc::clone(&self.web_socket);
+        match transport {
+            #[cfg(feature = "tls")]
+            Transport::Tls => {
+                drop(self.listeners.spawn(tcp::accept_each(listener, move |stream, remote| {
+                    tls::open(stream, remote, tls.clone(), tell.clone())
+                })))
+            }
+            #[cfg(feature = "ws")]
+            Transport::Ws => drop(self.listeners.spawn(tcp::accept_each(listener, move |stream, remote| {
+                ws::open(stream, remote, Arc::clone(&web_socket), tell.clone())
+            }))),
+            #[cfg(all(feature = "tls", feature = "ws"))]
+            Transport::Wss => {
+                drop(self.listeners.spawn(tcp::accept_each(listener, move |stream, remote| {
+                    let web_socket = Arc::clone(&web_socket);
+                    ws::secure::open(stream, remote, tls.clone(), web_socket, tell.clone())
+                })))
+            }
+            _ => {}
+        }
     }
 
     /// The port of a UDP socket on the same address, for a TCP listener whose port is free to choose (RFC 3261 §18.2.1).
@@ -191,6 +306,13 @@ impl Transports {
     #[must_use]
     pub fn local_addresses(&self) -> &[(Transport, SocketAddr)] {
         &self.addresses
+    }
+
+    /// For changing certificates later, from anywhere.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn certificates(&self) -> Certificates {
+        Certificates(self.tls.clone())
     }
 
     /// Open connections.
@@ -213,6 +335,7 @@ impl Transports {
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<()> {
         for socket in &mut self.udp {
             socket.poll_flush(context);
+            socket.poll_errors(context, &mut self.ready);
             socket.poll_receive(context, &mut self.ready);
         }
         let mut budget = 64;
@@ -230,12 +353,16 @@ impl Transports {
 
     fn take(&mut self, told: Told) {
         let input = match told {
-            Told::Opened { connect, flow, writer } => {
+            Told::Opened { connect, flow, identities, writer } => {
                 self.connections.insert(flow, writer);
-                match connect {
+                self.ready.push_back(match connect {
                     Some(connect) => Input::Connected { connect, flow },
                     None => Input::Accepted { flow },
+                });
+                if identities.is_empty() {
+                    return;
                 }
+                Input::Authenticated { flow, identities }
             }
             Told::Failed { connect, why } => Input::ConnectFailed { connect, why: why.into() },
             Told::Bytes { flow, bytes } => {
@@ -245,6 +372,13 @@ impl Transports {
                 }
                 Input::Stream { flow, bytes }
             }
+            #[cfg(feature = "ws")]
+            Told::Message { flow, bytes } => {
+                if !self.connections.contains_key(&flow) {
+                    return;
+                }
+                Input::Datagram { flow, bytes }
+            }
             Told::Closed { flow, id, why } => {
                 if self.connections.get(&flow).is_none_or(|writer| writer.id() != id) {
                     return;
@@ -252,7 +386,11 @@ impl Transports {
                 self.connections.remove(&flow);
                 Input::Closed { flow, why: why.into() }
             }
-            Told::Resolved { query, answer } => Input::Resolved { query, answer },
+            Told::Resolved { question, answer } => {
+                let asked = self.lookups.take(&question);
+                let inputs = asked.into_iter().map(|query| Input::Resolved { query, answer: answer.clone() });
+                return self.ready.extend(inputs);
+            }
         };
         self.ready.push_back(input);
     }
@@ -262,9 +400,14 @@ impl Transports {
     pub fn perform(&mut self, action: Action) {
         match action {
             Action::Transmit(transmit) if transmit.flow.transport == Transport::Udp => {
-                let socket = self.udp.iter_mut().find(|socket| socket.named() == transmit.flow.local);
-                if !socket.is_some_and(|socket| socket.send(transmit.flow.remote, transmit.bytes)) {
-                    self.ready.push_back(Input::Unreachable { flow: transmit.flow });
+                let flow = transmit.flow;
+                let sent = match self.udp.iter_mut().find(|socket| socket.named() == flow.local) {
+                    Some(socket) => socket.send(flow.remote, transmit.bytes),
+                    None => Err(io::ErrorKind::AddrNotAvailable.into()),
+                };
+                if let Err(error) = sent {
+                    let why = error.to_string().into();
+                    self.ready.push_back(Input::Unreachable { flow, why, quoted: None });
                 }
             }
             Action::Transmit(transmit) => {
@@ -278,23 +421,11 @@ impl Transports {
                 }
             }
             Action::Connect { connect, transport, remote, server_name } => {
-                self.connect(connect, transport, remote, server_name.as_deref());
+                self.connect(connect, transport, remote, server_name);
             }
             // The task sends what it still has, then ends.
             Action::Close(flow) => drop(self.connections.remove(&flow)),
-            Action::Resolve { query, question } => match question {
-                Question::Addresses(name) => {
-                    tokio::spawn(dns::addresses(name, query, self.tell.clone()));
-                }
-                Question::Naptr(_) => {
-                    let answer = Answer::Naptr(Vec::new());
-                    self.ready.push_back(Input::Resolved { query, answer });
-                }
-                Question::Srv(_) => {
-                    let answer = Answer::Srv(Vec::new());
-                    self.ready.push_back(Input::Resolved { query, answer });
-                }
-            },
+            Action::Resolve { query, question } => self.lookups.ask(query, question, self.tell.clone()),
         }
     }
 
@@ -303,15 +434,27 @@ impl Transports {
         connect: ConnectId,
         transport: Transport,
         remote: SocketAddr,
-        server_name: Option<&str>,
+        server_name: Option<Text>,
     ) {
         let tell = self.tell.clone();
-        match (transport, server_name, &self.tls) {
+        let tls = self.tls.borrow().clone();
+        #[cfg(feature = "ws")]
+        let web_socket = Arc::clone(&self.web_socket);
+        match (transport, server_name, tls) {
             (Transport::Tcp, ..) => drop(tokio::spawn(tcp::connect(connect, remote, tell))),
             #[cfg(feature = "tls")]
             (Transport::Tls, Some(name), Some(tls)) => {
-                let client = std::sync::Arc::clone(&tls.client);
-                drop(tokio::spawn(tls::connect(connect, remote, name.to_owned(), client, tell)));
+                drop(tokio::spawn(tls::connect(connect, remote, name, tls.client, tell)));
+            }
+            #[cfg(feature = "ws")]
+            (Transport::Ws, name, _) => {
+                drop(tokio::spawn(ws::connect(connect, remote, name, web_socket, tell)));
+            }
+            #[cfg(all(feature = "tls", feature = "ws"))]
+            (Transport::Wss, Some(name), Some(tls)) => {
+                let config = tls.web.unwrap_or(tls.client);
+                let opening = ws::secure::connect(connect, remote, name, config, web_socket, tell);
+                drop(tokio::spawn(opening));
             }
             _ => {
                 let why = format!("{transport} to {remote} is not available").into();

@@ -27,7 +27,7 @@ pub struct QueryId(pub(crate) u64);
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Input {
-    /// A datagram arrived.
+    /// A datagram arrived, or one whole message of a WebSocket.
     Datagram {
         /// From where to where.
         flow: Flow,
@@ -45,6 +45,16 @@ pub enum Input {
     Accepted {
         /// The connection.
         flow: Flow,
+    },
+    /// The peer of a connection has proven who it is: the SIP domains of its certificate, which somebody we trust has
+    /// signed ([RFC 5922 §7.1]). Directly after the connection itself.
+    ///
+    /// [RFC 5922 §7.1]: https://www.rfc-editor.org/rfc/rfc5922#section-7.1
+    Authenticated {
+        /// The connection.
+        flow: Flow,
+        /// The domains, in lower case.
+        identities: Vec<Text>,
     },
     /// A connection we asked for is open.
     Connected {
@@ -67,10 +77,19 @@ pub enum Input {
         /// For people.
         why: Text,
     },
-    /// The network says that datagrams do not arrive (ICMP).
+    /// Datagrams do not arrive ([RFC 3261 §18.4]).
+    ///
+    /// [RFC 3261 §18.4]: https://www.rfc-editor.org/rfc/rfc3261#section-18.4
     Unreachable {
         /// Between which addresses.
         flow: Flow,
+        /// For people.
+        why: Text,
+        /// The beginning of the datagram as an ICMP message quotes it: what proves that the message is about a request of
+        /// ours ([RFC 8085 §5.2]). `None`: our own system would not send it.
+        ///
+        /// [RFC 8085 §5.2]: https://www.rfc-editor.org/rfc/rfc8085#section-5.2
+        quoted: Option<Bytes>,
     },
     /// The DNS has answered.
     Resolved {
@@ -91,11 +110,12 @@ pub enum Action {
     Connect {
         /// To name it by.
         connect: ConnectId,
-        /// TCP or TLS.
+        /// Not UDP.
         transport: Transport,
         /// Where to.
         remote: SocketAddr,
-        /// Whom the certificate must name: the host of the next hop's URI ([RFC 5922 §7.3]). An IP address is one, too.
+        /// Whom the certificate must name, and the host of a WebSocket: that of the next hop's URI ([RFC 5922 §7.3]). An IP
+        /// address is one, too.
         ///
         /// [RFC 5922 §7.3]: https://www.rfc-editor.org/rfc/rfc5922#section-7.3
         server_name: Option<Text>,
@@ -192,12 +212,13 @@ pub enum Event {
         /// For people.
         why: Text,
     },
-    /// The peer answered a [`keep_alive`](crate::TransactionLayer::keep_alive).
+    /// The peer answered a [`keep_alive`](crate::TransactionLayer::keep_alive) or
+    /// [`keep_alive_with_stun`](crate::TransactionLayer::keep_alive_with_stun).
     Pong {
-        /// On this connection.
+        /// On this flow.
         flow: Flow,
     },
-    /// A connection is gone, whoever closed it.
+    /// A connection is gone, whoever closed it; or a UDP flow has failed that was kept alive with STUN.
     FlowClosed {
         /// Which.
         flow: Flow,
@@ -221,7 +242,7 @@ pub enum Ending {
 /// A question to the DNS ([RFC 3263 §4]).
 ///
 /// [RFC 3263 §4]: https://www.rfc-editor.org/rfc/rfc3263#section-4
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq, Ord, PartialOrd, Hash)]
 pub enum Question {
     /// The NAPTR records of a domain.
     Naptr(Text),
@@ -231,7 +252,7 @@ pub enum Question {
     Addresses(Text),
 }
 
-/// What the DNS said. Nothing found, and no answer at all, is an empty list.
+/// What the DNS said. Nothing found is an empty list.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Answer {
     /// To [`Question::Naptr`].
@@ -240,9 +261,11 @@ pub enum Answer {
     Srv(Vec<SrvRecord>),
     /// To [`Question::Addresses`], in the order to try.
     Addresses(Vec<IpAddr>),
+    /// None came in time, or the servers could not tell. Whether there are records is not known.
+    Failed,
 }
 
-/// A NAPTR record, as far as SIP uses it ([RFC 3263 §4.1]).
+/// A NAPTR record with the flag `s` and no regular expression, the only ones that SIP uses ([RFC 3263 §4.1]).
 ///
 /// [RFC 3263 §4.1]: https://www.rfc-editor.org/rfc/rfc3263#section-4.1
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -251,7 +274,7 @@ pub struct NaptrRecord {
     pub order: u16,
     /// Among equal orders, lower ones first.
     pub preference: u16,
-    /// `SIP+D2U`, `SIP+D2T`, `SIPS+D2T`.
+    /// `SIP+D2U`, `SIP+D2T`, `SIPS+D2T`; `SIP+D2W` and `SIPS+D2W` for WebSocket.
     pub service: Text,
     /// The name to ask SRV records for.
     pub replacement: Text,

@@ -1,12 +1,17 @@
 //! [`Flows`]: which connections are open, to whom, and what has come on them.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use sip_msg::{Framer, Host, Text};
+use sip_msg::{Framer, Host, HostPort, Text};
 
 use crate::{ConnectId, Flow, Transport};
+
+/// When the table is full of connections that all have been used, this part of them makes room at once: looking for the
+/// least used one takes long.
+const ROOM: usize = 64;
 
 /// Whom a connection was opened to. A TLS connection is used again only for the name its certificate was checked against.
 #[derive(Clone, Debug, Eq, PartialEq, Hash)]
@@ -27,7 +32,16 @@ impl Peer {
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) framer: Framer,
-    peer: Option<Peer>,
+    /// Whom requests over it reach: [`Flows::by_peer`] leads from each of them to it.
+    peers: Vec<Peer>,
+    /// The peer has opened it.
+    accepted: bool,
+    /// The host that stands in the peer's Via and Contact, and cannot be resolved: [`Flows::by_name`].
+    name: Option<Text>,
+    /// The SIP domains that the peer has proven to stand for, until an alias was made of them.
+    identities: Vec<Text>,
+    /// A whole message has come.
+    heard: bool,
     last_used: Instant,
     /// Since when a message has been coming (or none at all), and is not whole yet.
     pub(crate) waiting_since: Option<Instant>,
@@ -39,6 +53,13 @@ pub(crate) struct Connection {
     pub(crate) pong_until: Option<Instant>,
     /// Client transactions that run over it.
     pub(crate) clients: usize,
+}
+
+impl Connection {
+    /// The peer has opened it, and no whole message has come.
+    fn is_stranger(&self) -> bool {
+        self.accepted && !self.heard
+    }
 }
 
 /// A connection that is being opened, and who waits for it.
@@ -53,6 +74,12 @@ pub(crate) struct Opening<W> {
 pub(crate) struct Flows<W> {
     open: HashMap<Flow, Connection>,
     by_peer: HashMap<Peer, Flow>,
+    /// WebSocket clients know no address of theirs: they make up a name (RFC 7118 §8).
+    by_name: HashMap<Text, Flow>,
+    /// How many connections each address has opened to us.
+    sources: HashMap<IpAddr, usize>,
+    /// Connections that were accepted, in that order: those nothing was heard from must go first.
+    strangers: VecDeque<Flow>,
     opening: HashMap<ConnectId, Opening<W>>,
     opening_by_peer: HashMap<Peer, ConnectId>,
     /// When to look whether a connection is idle; each open one stands here once.
@@ -65,6 +92,9 @@ impl<W> Flows<W> {
         Self {
             open: HashMap::new(),
             by_peer: HashMap::new(),
+            by_name: HashMap::new(),
+            sources: HashMap::new(),
+            strangers: VecDeque::new(),
             opening: HashMap::new(),
             opening_by_peer: HashMap::new(),
             checks: VecDeque::new(),
@@ -83,18 +113,30 @@ impl<W> Flows<W> {
     /// connection and of nothing else. It is never taken for a name, whose certificate was not checked (RFC 5923 §5).
     pub(crate) fn add(&mut self, now: Instant, flow: Flow, peer: Option<Peer>, limits: sip_msg::Limits) {
         let accepted = peer.is_none();
-        let peer = peer.or_else(|| {
+        // The same pair of addresses again: the last one has ended, and we are yet to be told.
+        self.remove(&flow);
+        let peer = peer.unwrap_or_else(|| {
             let address = Text::from(Host::from(flow.remote.ip()).to_string());
-            Some(Peer::new(flow.transport, flow.remote, &address))
+            Peer::new(flow.transport, flow.remote, &address)
         });
-        if let Some(peer) = &peer
-            && (!accepted || !self.by_peer.contains_key(peer))
-        {
+        if !accepted || !self.by_peer.contains_key(&peer) {
             self.by_peer.insert(peer.clone(), flow);
+        }
+        if accepted {
+            *self.sources.entry(flow.remote.ip()).or_default() += 1;
+            self.strangers.push_back(flow);
+            if self.strangers.len() > 1024 + 2 * self.open.len() {
+                let open = &self.open;
+                self.strangers.retain(|flow| open.get(flow).is_some_and(Connection::is_stranger));
+            }
         }
         let connection = Connection {
             framer: Framer::new(limits),
-            peer,
+            peers: vec![peer],
+            accepted,
+            name: None,
+            identities: Vec::new(),
+            heard: false,
             last_used: now,
             waiting_since: accepted.then_some(now),
             check_at: now.checked_add(self.idle),
@@ -141,14 +183,105 @@ impl<W> Flows<W> {
         }
     }
 
+    /// A whole message has come.
+    pub(crate) fn hear(&mut self, flow: &Flow) {
+        if let Some(connection) = self.open.get_mut(flow) {
+            connection.heard = true;
+            connection.waiting_since = None;
+        }
+    }
+
     pub(crate) fn remove(&mut self, flow: &Flow) -> Option<Connection> {
         let connection = self.open.remove(flow)?;
-        if let Some(peer) = &connection.peer
-            && self.by_peer.get(peer) == Some(flow)
+        for peer in &connection.peers {
+            if self.by_peer.get(peer) == Some(flow) {
+                self.by_peer.remove(peer);
+            }
+        }
+        if let Some(name) = &connection.name {
+            self.by_name.remove(name);
+        }
+        if connection.accepted
+            && let Some(count) = self.sources.get_mut(&flow.remote.ip())
         {
-            self.by_peer.remove(peer);
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.sources.remove(&flow.remote.ip());
+            }
         }
         Some(connection)
+    }
+
+    /// How many connections this address has opened to us.
+    pub(crate) fn of_source(&self, source: IpAddr) -> usize {
+        self.sources.get(&source).copied().unwrap_or_default()
+    }
+
+    /// Connections to close so that another one finds room: the oldest that never brought a message, else some of those that
+    /// were not used for longest.
+    pub(crate) fn victims(&mut self) -> Vec<Flow> {
+        while let Some(flow) = self.strangers.pop_front() {
+            if self.open.get(&flow).is_some_and(Connection::is_stranger) {
+                return vec![flow];
+            }
+        }
+        let unused = |(at, flow): &(Instant, Flow)| {
+            let connection = self.open.get(flow)?;
+            let counts = connection.check_at == Some(*at) && connection.clients == 0;
+            counts.then_some((connection.last_used, *flow))
+        };
+        let mut unused: Vec<_> = self.checks.iter().filter_map(unused).collect();
+        let room = (self.open.len() / ROOM).max(1).min(unused.len());
+        if room < unused.len() {
+            unused.select_nth_unstable_by_key(room, |(last_used, flow)| (*last_used, Reverse(flow.remote)));
+            unused.truncate(room);
+        }
+        unused.into_iter().map(|(_, flow)| flow).collect()
+    }
+
+    /// The peer of a connection has proven who it is.
+    pub(crate) fn authenticate(&mut self, flow: &Flow, identities: Vec<Text>) {
+        if let Some(connection) = self.open.get_mut(flow) {
+            connection.identities = identities;
+        }
+    }
+
+    /// The peer is ready to take requests over a connection it has opened, at the address in its Via, for the domains that it
+    /// has proven to stand for ([RFC 5923 §8.2]). One that has proven nothing gets nothing. False: it gets nothing.
+    ///
+    /// [RFC 5923 §8.2]: https://www.rfc-editor.org/rfc/rfc5923#section-8.2
+    pub(crate) fn alias(&mut self, flow: &Flow, sent_by: &HostPort) -> bool {
+        let Some(connection) = self.open.get_mut(flow).filter(|connection| connection.accepted) else {
+            return false;
+        };
+        let port = sent_by.port.unwrap_or(flow.transport.default_port());
+        let address = SocketAddr::new(flow.remote.ip(), port);
+        // Once: a peer that changes its mind about its port must open another connection.
+        let identities = std::mem::take(&mut connection.identities);
+        for identity in &identities {
+            let peer = Peer::new(flow.transport, address, identity);
+            self.by_peer.entry(peer.clone()).or_insert(*flow);
+            connection.peers.push(peer);
+        }
+        !identities.is_empty()
+    }
+
+    /// The peer of a WebSocket calls itself so in Via, and nobody can resolve the name. While it has the connection open,
+    /// nobody else gets the name.
+    pub(crate) fn name(&mut self, flow: &Flow, name: &Text) {
+        let Some(connection) = self.open.get_mut(flow).filter(|connection| connection.name.is_none()) else {
+            return;
+        };
+        let name = Text::from(name.to_ascii_lowercase());
+        if !self.by_name.contains_key(&name) {
+            self.by_name.insert(name.clone(), *flow);
+            connection.name = Some(name);
+        }
+    }
+
+    /// The connection whose peer calls itself so.
+    pub(crate) fn named(&self, name: &str) -> Option<Flow> {
+        self.by_name.get(&Text::from(name.to_ascii_lowercase())).copied()
     }
 
     /// Waits for a connection that is being opened already; gives back who cannot.

@@ -13,7 +13,9 @@ use sip_msg::{
 };
 
 use crate::flows::Flows;
+use crate::keep_alive::Probes;
 use crate::key::{KeyMap, Keys};
+use crate::penalty::PenaltyBox;
 use crate::slab::Slab;
 use crate::timer::Wakeups;
 use crate::transport::{response_address, text};
@@ -24,6 +26,7 @@ use crate::{
 
 mod client;
 mod connection;
+mod keep_alive;
 mod server;
 
 use client::Client;
@@ -46,6 +49,8 @@ enum Wake {
     Slow(Flow),
     /// A connection that was asked whether it is alive.
     Pong(Flow),
+    /// A UDP flow that was asked the same.
+    Probe(Flow),
 }
 
 /// A message on a stream says its length.
@@ -81,6 +86,8 @@ pub struct TransactionLayer {
     merge_keys: KeyMap<ServerId>,
     queries: HashMap<QueryId, ClientId>,
     flows: Flows<Waiting>,
+    probes: Probes,
+    penalties: PenaltyBox,
     wakeups: Wakeups<Wake>,
     /// Where a peer says it sees us (`received` and `rport` of its responses).
     learnt: VecDeque<(Flow, HostPort)>,
@@ -98,6 +105,7 @@ impl TransactionLayer {
         Self {
             flows: Flows::new(config.limits.idle),
             config,
+            probes: Probes::default(),
             random,
             keys,
             latest: None,
@@ -107,6 +115,7 @@ impl TransactionLayer {
             server_keys: KeyMap::default(),
             merge_keys: KeyMap::default(),
             queries: HashMap::new(),
+            penalties: PenaltyBox::default(),
             wakeups: Wakeups::new(),
             learnt: VecDeque::new(),
             counters: Counters::default(),
@@ -122,11 +131,12 @@ impl TransactionLayer {
             Input::Datagram { flow, bytes } => self.handle_datagram(now, flow, bytes),
             Input::Stream { flow, bytes } => self.handle_stream(now, flow, &bytes),
             Input::Accepted { flow } => self.handle_accepted(now, flow),
+            Input::Authenticated { flow, identities } => self.flows.authenticate(&flow, identities),
             Input::Connected { connect, flow } => self.handle_connected(now, connect, flow),
             Input::ConnectFailed { connect, why } => self.handle_connect_failed(now, connect, &why),
             Input::Closed { flow, why } => self.handle_closed(now, flow, why),
-            Input::Unreachable { flow } => {
-                self.fail_clients(now, flow, &Text::from_static("unreachable (ICMP)"))
+            Input::Unreachable { flow, why, quoted } => {
+                self.handle_unreachable(now, flow, &why, quoted.as_deref());
             }
             Input::Resolved { query, answer } => self.handle_resolved(now, query, answer),
         }
@@ -143,6 +153,7 @@ impl TransactionLayer {
                 Wake::Server(server) => self.server_timeout(now, server),
                 Wake::Slow(flow) => self.check_slow(now, flow),
                 Wake::Pong(flow) => self.check_pong(now, flow),
+                Wake::Probe(flow) => self.check_probe(now, flow),
             }
         }
         while let Some(flow) = self.flows.next_idle(now) {
@@ -219,7 +230,7 @@ impl TransactionLayer {
     #[must_use]
     pub fn settled(contact: &Uri, flow: &Flow) -> Uri {
         let mut contact = contact.clone();
-        if contact.host().is_some_and(|host| matches!(host, Host::Name(name) if **name == *THIS_CONNECTION)) {
+        if contact.host().is_some_and(|host| matches!(host, Host::Name(name) if *name == *THIS_CONNECTION)) {
             contact.set_host_port(flow.local);
         }
         contact
@@ -320,6 +331,12 @@ impl TransactionLayer {
     }
 
     fn handle_datagram(&mut self, now: Instant, flow: Flow, bytes: Bytes) {
+        if matches!(flow.transport, Transport::Ws | Transport::Wss) {
+            return self.handle_web_socket(now, flow, bytes);
+        }
+        if crate::stun::is_stun(&bytes) {
+            return self.handle_stun(flow, &bytes);
+        }
         // Phones keep their NAT open with line ends or NULs.
         if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
             return;
@@ -411,13 +428,14 @@ impl TransactionLayer {
 
     /// Forgets times that nobody waits for.
     fn prune(&mut self) {
-        let (clients, servers, flows) = (&self.clients, &self.servers, &self.flows);
-        let live = clients.len() + servers.len() + flows.len();
+        let (clients, servers, flows, probes) = (&self.clients, &self.servers, &self.flows, &self.probes);
+        let live = clients.len() + servers.len() + flows.len() + probes.len();
         self.wakeups.prune(live, |wake, at| match wake {
             Wake::Client(id) => clients.get(id.0).is_some_and(|client| client.ends_at(at)),
             Wake::Stuck(id) => clients.get(id.0).is_some_and(|client| client.is_stuck_until(at)),
             Wake::Server(id) => servers.get(id.0).is_some_and(|server| server.ends_at(at)),
             Wake::Slow(flow) | Wake::Pong(flow) => flows.waits_until(&flow, at),
+            Wake::Probe(flow) => probes.waits_until(&flow, at),
         });
     }
 }

@@ -1,7 +1,7 @@
 //! SIP transactions and transports ([RFC 3261 §17] and [RFC 3261 §18], with [RFC 6026]).
 //!
 //! [`TransactionLayer`] is a core without I/O: datagrams, connections, DNS answers and the time come in, bytes to send and
-//! events come out. [`driver`] (feature `tokio`, with `tls` also TLS) connects it to real sockets.
+//! events come out. [`driver`] (feature `tokio`, with `tls` also TLS, with `ws` WebSocket) connects it to real sockets.
 //!
 //! ```
 //! use std::time::Instant;
@@ -45,15 +45,20 @@ pub mod driver;
 mod error;
 mod event;
 mod flows;
+#[cfg(feature = "tls")]
+mod identity;
 mod invite_client;
 mod invite_server;
+mod keep_alive;
 mod key;
 mod layer;
 mod locate;
 mod non_invite_client;
 mod non_invite_server;
 mod outbox;
+mod penalty;
 mod slab;
+mod stun;
 mod timer;
 mod transport;
 
@@ -64,6 +69,8 @@ pub use event::{
     Action, Answer, ClientId, ConnectId, Ending, Event, Input, NaptrRecord, Output, QueryId, Question,
     ServerId, SrvRecord,
 };
+#[cfg(feature = "tls")]
+pub use identity::ServerVerifier;
 pub use layer::{NextHop, SendOptions, TransactionLayer};
 pub use timer::{Timer, Timing};
 pub use transport::{Flow, Transmit, Transport};

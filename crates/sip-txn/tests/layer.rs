@@ -444,7 +444,7 @@ fn a_host_without_addresses_is_named_in_the_end() {
     // A driver that never answers does not keep the transaction for ever.
     let (client, _) = bench.request(Method::OPTIONS, "sip:nowhere.example:5060");
     let outputs = bench.pass(33.0);
-    let why = "the DNS does not answer".into();
+    let why = "the DNS does not answer when asked for nowhere.example".into();
     assert_eq!(events(&outputs), [&Event::ClientEnded { client, ending: Ending::TransportFailed(why) }]);
     assert_eq!((bench.layer.live(), bench.layer.poll_timeout()), ((0, 0), None));
 }
@@ -465,6 +465,10 @@ fn a_large_request_goes_over_tcp_and_falls_back() {
     let (flow, text) = sent_on(&outputs)[0].clone();
     assert_eq!(flow, udp());
     assert!(text.contains("Via: SIP/2.0/UDP "));
+    // For a while the next ones take UDP at once.
+    bench.layer.request(bench.now, large(), SendOptions::default()).unwrap();
+    assert_eq!(sent_on(&bench.outputs())[0].0, flow);
+    bench.pass(30.0);
 
     bench.layer.request(bench.now, large(), SendOptions::default()).unwrap();
     let (connect, ..) = connects(&bench.outputs()).unwrap();
@@ -496,11 +500,101 @@ fn a_closed_connection_fails_what_waits_on_it() {
         events(&outputs),
         [&Event::ClientEnded { client, ending }, &Event::FlowClosed { flow: tcp(), why: "reset".into() }]
     );
-    let (client, outputs) = bench.request(Method::OPTIONS, "sip:192.0.2.9:5070");
-    assert_eq!(sent(&outputs).len(), 1);
-    let outputs = bench.input(Input::Unreachable { flow: udp() });
-    let ending = Ending::TransportFailed("192.0.2.9:5070: unreachable (ICMP)".into());
-    assert_eq!(events(&outputs), [&Event::ClientEnded { client, ending }]);
+}
+
+/// An ICMP message, or what our own system says, about a datagram to [`PEER`].
+fn unreachable(quoted: Option<&str>) -> Input {
+    let quoted = quoted.map(|quoted| quoted.to_owned().into());
+    Input::Unreachable { flow: udp(), why: "nobody listens there (ICMP)".into(), quoted }
+}
+
+// rfc: 3261 §18.4 — an ICMP error fails the request; one from our own system, too
+// rfc: 3261 §17.1.4 — a transport failure ends the transaction at once
+#[test]
+fn icmp_fails_the_requests_to_an_address_at_once() {
+    for quote in [true, false] {
+        let mut bench = Bench::new(config());
+        let (client, outputs) = bench.request(Method::OPTIONS, "sip:192.0.2.9:5070");
+        let (other, more) = bench.request(Method::INVITE, "sip:192.0.2.9:5070");
+        let text = sent(&outputs)[0].clone();
+        // A request that is being worked on has arrived: whatever ICMP says, it is waited for.
+        let (worked_on, third) = bench.request(Method::INVITE, "sip:192.0.2.9:5070");
+        bench.receive(udp(), &answer(&sent(&third)[0], 180));
+        let (elsewhere, _) = bench.request(Method::OPTIONS, "sip:192.0.2.8:5070");
+        let outputs = bench.input(unreachable(quote.then_some(&text[..400.min(text.len())])));
+        let ending = Ending::TransportFailed("192.0.2.9:5070: nobody listens there (ICMP)".into());
+        let ended = |client| Event::ClientEnded { client, ending: ending.clone() };
+        assert_eq!(events(&outputs), [&ended(client), &ended(other)]);
+        assert_eq!((bench.layer.live(), bench.layer.counters().stray_icmp), ((2, 0), 0));
+        assert_eq!(sent(&more).len(), 1);
+        assert_ne!(worked_on, elsewhere);
+    }
+}
+
+// rfc: 8085 §5.2 — an ICMP error counts only if it is about a datagram that was really sent
+#[test]
+fn icmp_that_proves_nothing_is_ignored() {
+    let mut bench = Bench::new(config());
+    let (_, outputs) = bench.request(Method::OPTIONS, "sip:192.0.2.9:5070");
+    let text = sent(&outputs)[0].clone();
+    let branch = branch(&text);
+    let guessed = text.replace(&branch, "z9hG4bKguessed");
+    let cut = &text[..text.find(&branch).unwrap() + branch.len() - 1];
+    let other_method = text.replacen("OPTIONS", "MESSAGE", 1);
+    let deeper = format!("OPTIONS sip:x SIP/2.0\r\nX: y\r\n{}", text.split_once("\r\n").unwrap().1);
+    for quoted in ["", "\u{fffd}", "OPTIONS", &guessed, cut, &other_method, &deeper] {
+        let outputs = bench.input(unreachable(Some(quoted)));
+        assert!(outputs.is_empty(), "{quoted}");
+    }
+    let elsewhere = Flow::new(Transport::Udp, udp().local, address("192.0.2.8:5070"));
+    let why = "nobody listens there (ICMP)".into();
+    bench.input(Input::Unreachable { flow: elsewhere, why, quoted: Some(text.into()) });
+    assert_eq!((bench.layer.counters().stray_icmp, bench.layer.live()), (8, (1, 0)));
+}
+
+/// Asks [`locate`]'s `sip:bob@example.com` and says where the request goes first.
+fn first_target(bench: &mut Bench) -> (Flow, String) {
+    let (_, outputs) = bench.request(Method::OPTIONS, "sip:bob@example.com");
+    let outputs = locate(bench, outputs);
+    sent_on(&outputs)[0].clone()
+}
+
+// rfc: 3261 §21.5.4 — no other request goes to a server before the time its 503 named, if there is another server
+// rfc: 3263 §4.3 — the next request does not wait for a server that was found dead
+#[test]
+fn a_server_that_failed_is_asked_last_for_a_while() {
+    for (failure, seconds) in [("503", 20.0), ("icmp", 30.0), ("silence", 120.0)] {
+        let mut bench = Bench::new(config());
+        let (flow, text) = first_target(&mut bench);
+        assert_eq!(flow.remote, address("192.0.2.11:5070"));
+        let outputs = match failure {
+            "503" => {
+                let answer = answer(&text, 503).replacen("\r\n", "\r\nRetry-After: 20\r\n", 1);
+                bench.receive(flow, &answer)
+            }
+            "icmp" => {
+                let (why, quoted) = ("nobody listens there (ICMP)".into(), Some(text.into()));
+                bench.input(Input::Unreachable { flow, why, quoted })
+            }
+            _ => bench.pass(32.0),
+        };
+        let outputs = locate(&mut bench, outputs);
+        let (flow, text) = sent_on(&outputs).last().unwrap().clone();
+        assert_eq!(flow.remote, address("192.0.2.12:5070"), "after {failure}");
+        bench.receive(flow, &answer(&text, 200));
+        bench.pass(seconds - 1.0);
+        let (flow, text) = first_target(&mut bench);
+        assert_eq!(flow.remote, address("192.0.2.12:5070"), "after {failure}");
+        // When nothing else is left, it is asked all the same.
+        let (why, quoted) = ("nobody listens there (ICMP)".into(), Some(text.into()));
+        let outputs = bench.input(Input::Unreachable { flow, why, quoted });
+        let outputs = locate(&mut bench, outputs);
+        let (flow, text) = sent_on(&outputs)[0].clone();
+        assert_eq!(flow.remote, address("192.0.2.11:5070"), "after {failure}");
+        bench.receive(flow, &answer(&text, 200));
+        bench.pass(2.0);
+        assert_eq!(first_target(&mut bench).0.remote, address("192.0.2.11:5070"), "after {failure}");
+    }
 }
 
 // rfc: 3261 §18.3 — a message on a stream without Content-Length: 400, and no guess where the next one begins

@@ -1,28 +1,247 @@
-//! A and AAAA records from the system's resolver.
+//! [`Resolver`]: who answers the layer's questions to the DNS, and how many at a time.
 
-use std::net::IpAddr;
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
 
-use sip_msg::Text;
-use tokio::sync::mpsc;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+use sip_msg::Uri;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{OPEN, Told};
-use crate::{Answer, QueryId};
+use super::{Told, address_towards};
+use crate::locate::{Locator, Step, Transports};
+use crate::{Answer, QueryId, Question};
 
-/// Asks for the addresses of a host and tells them, an empty list when there are none.
-pub(super) async fn addresses(name: Text, query: QueryId, tell: mpsc::Sender<Told>) {
-    let mut addresses: Vec<IpAddr> = Vec::new();
-    match timeout(OPEN, tokio::net::lookup_host((name.as_str(), 0))).await {
-        Ok(Ok(found)) => {
-            for address in found {
-                if !addresses.contains(&address.ip()) {
-                    addresses.push(address.ip());
-                }
+#[cfg(feature = "dns")]
+mod hickory;
+
+#[cfg(feature = "dns")]
+pub use hickory::Dns;
+
+/// How long an answer may take. A request may need several: NAPTR, SRV, addresses.
+const ANSWER: Duration = Duration::from_secs(5);
+/// Different questions that are asked at a time.
+const AT_ONCE: usize = 64;
+/// Records of one answer that are looked at.
+const RECORDS: usize = 128;
+/// Steps of one search: the DNS cannot lead us around for ever.
+const STEPS: usize = 32;
+
+/// An answer to come.
+pub type Resolving<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
+
+/// Answers questions to the DNS: records, not failover, which the layer does.
+///
+/// With the feature `dns` the default is [`Dns`], without it [`HostResolver`]. Write your own to look elsewhere: in a
+/// service registry, in a table of a test.
+///
+/// ```
+/// use sip_txn::driver::{Resolver, Resolving};
+/// use sip_txn::{Answer, Question, SrvRecord};
+///
+/// /// Sends everybody to one host.
+/// #[derive(Debug)]
+/// struct OneHost;
+///
+/// impl Resolver for OneHost {
+///     fn resolve<'a>(&'a self, question: &'a Question) -> Resolving<'a> {
+///         Box::pin(async move {
+///             match question {
+///                 Question::Naptr(_) => Answer::Naptr(vec![]),
+///                 Question::Srv(_) => Answer::Srv(vec![SrvRecord {
+///                     priority: 0,
+///                     weight: 0,
+///                     port: 5070,
+///                     target: "pbx.internal".into(),
+///                 }]),
+///                 Question::Addresses(_) => Answer::Addresses(vec!["192.0.2.7".parse().expect("an address")]),
+///             }
+///         })
+///     }
+/// }
+/// ```
+pub trait Resolver: Debug + Send + Sync {
+    /// Answers one question. After 5 s the driver takes [`Answer::Failed`] for the answer and drops the future. The same
+    /// question is not asked twice at a time, so a cache is the resolver's own affair.
+    fn resolve<'a>(&'a self, question: &'a Question) -> Resolving<'a>;
+}
+
+/// Asks the system for the addresses of hosts (`getaddrinfo`), and finds no other records: `sip:bob@example.com` then leads
+/// to the addresses of `example.com` alone.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HostResolver;
+
+impl Resolver for HostResolver {
+    fn resolve<'a>(&'a self, question: &'a Question) -> Resolving<'a> {
+        Box::pin(async move {
+            match question {
+                Question::Naptr(_) => Answer::Naptr(Vec::new()),
+                Question::Srv(_) => Answer::Srv(Vec::new()),
+                Question::Addresses(name) => match tokio::net::lookup_host((name.as_str(), 0)).await {
+                    Ok(found) => Answer::Addresses(by_preference(found.map(|address| address.ip()))),
+                    Err(error) => {
+                        tracing::debug!(%name, %error, "no addresses");
+                        Answer::Addresses(Vec::new())
+                    }
+                },
             }
-        }
-        Ok(Err(error)) => tracing::debug!(%name, %error, "no addresses"),
-        Err(_) => tracing::debug!(%name, "the resolver does not answer"),
+        })
     }
-    // Nobody listens any more when the transports are gone.
-    let _ = tell.send(Told::Resolved { query, answer: Answer::Addresses(addresses) }).await;
+}
+
+/// The resolver when none is chosen.
+pub(super) fn default_resolver() -> Arc<dyn Resolver> {
+    #[cfg(feature = "dns")]
+    return match Dns::system() {
+        Ok(dns) => Arc::new(dns),
+        Err(error) => {
+            tracing::warn!(%error, "no name servers are known: only the addresses of hosts are found, no SRV records");
+            Arc::new(HostResolver)
+        }
+    };
+    #[cfg(not(feature = "dns"))]
+    Arc::new(HostResolver)
+}
+
+/// Where a request to `uri` would go first, as [RFC 3263 §4] finds it; `None` when nothing is found.
+///
+/// The layer finds targets by itself. This is for those who must know before which way packets will leave, as the writer of
+/// a session description does.
+///
+/// [RFC 3263 §4]: https://www.rfc-editor.org/rfc/rfc3263#section-4
+pub async fn locate(resolver: &dyn Resolver, uri: &Uri) -> Option<SocketAddr> {
+    let all = Transports { udp: true, tcp: true, tls: true, ws: true };
+    let mut locator = Locator::new(uri, false, all)?;
+    // Which of several servers with weights comes out makes no difference here.
+    let mut random = ChaCha20Rng::from_seed([0; 32]);
+    for _ in 0..STEPS {
+        match locator.step(|_| None) {
+            Step::Ask(question) => {
+                let answer = timeout(ANSWER, resolver.resolve(&question)).await.unwrap_or(Answer::Failed);
+                locator.answer(bounded(answer), &mut random);
+            }
+            Step::Try(target) => return Some(target.address),
+            Step::Exhausted => return None,
+        }
+    }
+    None
+}
+
+/// The questions that are being asked.
+#[derive(Debug)]
+pub(super) struct Lookups {
+    resolver: Option<Arc<dyn Resolver>>,
+    /// Who waits for which answer: a question that is being asked is not asked again.
+    waiting: HashMap<Question, Vec<QueryId>>,
+    at_once: Arc<Semaphore>,
+    tasks: JoinSet<()>,
+}
+
+impl Lookups {
+    /// `None`: the default resolver, made when it is first needed.
+    pub(super) fn new(resolver: Option<Arc<dyn Resolver>>) -> Self {
+        let at_once = Arc::new(Semaphore::new(AT_ONCE));
+        Self { resolver, waiting: HashMap::new(), at_once, tasks: JoinSet::new() }
+    }
+
+    /// Asks, and tells the answer to the driver.
+    pub(super) fn ask(&mut self, query: QueryId, question: Question, tell: mpsc::Sender<Told>) {
+        while self.tasks.try_join_next().is_some() {}
+        if let Some(waiting) = self.waiting.get_mut(&question) {
+            return waiting.push(query);
+        }
+        self.waiting.insert(question.clone(), vec![query]);
+        let resolver = Arc::clone(self.resolver.get_or_insert_with(default_resolver));
+        let at_once = Arc::clone(&self.at_once);
+        self.tasks.spawn(async move {
+            let permit = at_once.acquire_owned().await;
+            // In a task of its own, so that a resolver that panics still gives an answer.
+            let mut lookup = JoinSet::new();
+            let asked = question.clone();
+            lookup.spawn(async move { resolver.resolve(&asked).await });
+            let answer = match timeout(ANSWER, lookup.join_next()).await {
+                Ok(Some(Ok(answer))) => bounded(answer),
+                Ok(Some(Err(_)) | None) | Err(_) => Answer::Failed,
+            };
+            drop(permit);
+            if answer == Answer::Failed {
+                tracing::debug!(?question, "the DNS does not answer");
+            }
+            // Nobody listens any more when the transports are gone.
+            let _ = tell.send(Told::Resolved { question, answer }).await;
+        });
+    }
+
+    /// Who waited for this answer.
+    pub(super) fn take(&mut self, question: &Question) -> Vec<QueryId> {
+        self.waiting.remove(question).unwrap_or_default()
+    }
+}
+
+/// Cuts an answer that is too long.
+fn bounded(mut answer: Answer) -> Answer {
+    match &mut answer {
+        Answer::Naptr(records) => records.truncate(RECORDS),
+        Answer::Srv(records) => records.truncate(RECORDS),
+        Answer::Addresses(addresses) => addresses.truncate(RECORDS),
+        Answer::Failed => {}
+    }
+    answer
+}
+
+/// Addresses in the order to try, each once: first those that there is a way to, then those whose scope is that of the
+/// address we would send from, then IPv6 before IPv4 ([RFC 6724 §6], rules 1, 2 and 6, as [RFC 7984 §4] wants it).
+///
+/// [RFC 6724 §6]: https://www.rfc-editor.org/rfc/rfc6724#section-6
+/// [RFC 7984 §4]: https://www.rfc-editor.org/rfc/rfc7984#section-4
+fn by_preference(found: impl Iterator<Item = IpAddr>) -> Vec<IpAddr> {
+    let mut addresses = Vec::new();
+    for address in found.take(RECORDS) {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if addresses.len() > 1 {
+        addresses.sort_by_cached_key(|address| {
+            let source = address_towards(SocketAddr::new(*address, 9)).ok();
+            (source.is_none(), source.map(scope) != Some(scope(*address)), address.is_ipv4())
+        });
+    }
+    addresses
+}
+
+/// How far an address reaches ([RFC 6724 §3.1]): 2 the link, 5 the site, 14 the world.
+///
+/// [RFC 6724 §3.1]: https://www.rfc-editor.org/rfc/rfc6724#section-3.1
+fn scope(address: IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(address) if address.is_loopback() || address.is_link_local() => 2,
+        IpAddr::V6(address) if address.is_loopback() || address.is_unicast_link_local() => 2,
+        IpAddr::V4(_) | IpAddr::V6(_) => 14,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // rfc: 7984 §4 — addresses of both families are ordered as RFC 6724 says: those that can be reached first
+    #[test]
+    fn addresses_that_can_be_reached_come_first() {
+        let order = |addresses: &[&str]| {
+            let found = by_preference(addresses.iter().map(|address| address.parse().unwrap()));
+            found.iter().map(IpAddr::to_string).collect::<Vec<_>>()
+        };
+        // 240.0.0.0/4 is reserved: no system has a way there.
+        assert_eq!(order(&["240.0.0.1", "127.0.0.1", "127.0.0.1"]), ["127.0.0.1", "240.0.0.1"]);
+        if address_towards("[::1]:9".parse().unwrap()).is_ok() {
+            assert_eq!(order(&["127.0.0.1", "::1"]), ["::1", "127.0.0.1"]);
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! TLS over TCP, with the caller's rustls configuration.
+//! TLS over TCP, with the caller's rustls configurations.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,34 +6,99 @@ use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 use rustls::{CertificateError, ClientConfig, ServerConfig};
-use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc};
+use sip_msg::Text;
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
-use super::{OPEN, Told, connection, tcp};
-use crate::{ConnectId, Transport};
+use super::connection::Opened;
+use super::{OPEN, Told, tcp};
+use crate::{ConnectId, Flow, Transport, identity};
 
-/// Handshakes of one listener that run at once; further connections wait.
-const HANDSHAKES: usize = 256;
+/// How TLS connections are made: the caller's rustls configurations, certificates and trust.
+///
+/// A [`ServerVerifier`](crate::ServerVerifier) in the client configurations makes them check the SIP domain
+/// ([RFC 5922](https://www.rfc-editor.org/rfc/rfc5922)); rustls's own accepts wildcards, which SIP forbids.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Tls {
+    /// For connections that we open.
+    pub client: Arc<ClientConfig>,
+    /// For secure WebSockets that we open, if the rules of the web apply to them (wildcards) and not those of SIP.
+    pub web: Option<Arc<ClientConfig>>,
+    /// For connections that we accept. One that asks for client certificates learns who its peers are ([RFC 5922 §7.4]).
+    ///
+    /// [RFC 5922 §7.4]: https://www.rfc-editor.org/rfc/rfc5922#section-7.4
+    pub server: Option<Arc<ServerConfig>>,
+}
 
-/// Accepts for ever; one slow handshake holds up nobody.
-pub(super) async fn accept(listener: TcpListener, config: Arc<ServerConfig>, tell: mpsc::Sender<Told>) {
-    let acceptor = TlsAcceptor::from(config);
-    let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
-    loop {
-        let Ok(permit) = Arc::clone(&handshakes).acquire_owned().await else { return };
-        let (stream, remote) = tcp::next(&listener).await;
-        let Some(flow) = tcp::prepare(&stream, Transport::Tls, remote) else { continue };
-        let (acceptor, tell) = (acceptor.clone(), tell.clone());
-        tokio::spawn(async move {
-            match timeout(OPEN, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => connection::start(stream, flow, None, tell).await,
-                Ok(Err(error)) => tracing::debug!(%flow, %error, "TLS handshake failed"),
-                Err(_) => tracing::debug!(%flow, "TLS handshake took too long"),
-            }
-            drop(permit);
-        });
+impl Tls {
+    /// TLS for connections that we open.
+    #[must_use]
+    pub fn new(client: Arc<ClientConfig>) -> Self {
+        Self { client, web: None, server: None }
+    }
+
+    /// TLS for connections that we accept, too.
+    #[must_use]
+    pub fn server(mut self, server: Arc<ServerConfig>) -> Self {
+        self.server = Some(server);
+        self
+    }
+
+    /// Other settings for secure WebSockets that we open.
+    #[must_use]
+    pub fn web(mut self, web: Arc<ClientConfig>) -> Self {
+        self.web = Some(web);
+        self
+    }
+}
+
+/// Changes certificates and trust while connections stand: from [`Transports::certificates`](super::Transports::certificates).
+#[derive(Clone, Debug)]
+pub struct Certificates(pub(super) watch::Sender<Option<Tls>>);
+
+impl Certificates {
+    /// Uses these configurations for each handshake from now on. Open connections go on with what they began with.
+    ///
+    /// Without a certificate for servers no connection is accepted any more.
+    pub fn replace(&self, tls: Tls) {
+        self.0.send_replace(Some(tls));
+    }
+}
+
+/// Makes a connection of a stream that was accepted.
+pub(super) async fn open(
+    stream: TcpStream,
+    remote: SocketAddr,
+    tls: watch::Receiver<Option<Tls>>,
+    tell: mpsc::Sender<Told>,
+) {
+    if let Some((stream, opened)) = accept(stream, remote, Transport::Tls, &tls).await {
+        opened.start(stream, tell).await;
+    }
+}
+
+/// The handshake of a server, with the configuration of this moment; who the peer is, if it has shown a certificate.
+pub(super) async fn accept(
+    stream: TcpStream,
+    remote: SocketAddr,
+    transport: Transport,
+    tls: &watch::Receiver<Option<Tls>>,
+) -> Option<(server::TlsStream<TcpStream>, Opened)> {
+    let flow = tcp::prepare(&stream, transport, remote)?;
+    let config = tls.borrow().as_ref().and_then(|tls| tls.server.clone())?;
+    match TlsAcceptor::from(config).accept(stream).await {
+        Ok(stream) => {
+            let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+            let identities = shown.map(|certificate| identity::domains(certificate)).unwrap_or_default();
+            Some((stream, Opened { flow, connect: None, identities }))
+        }
+        Err(error) => {
+            tracing::debug!(%flow, %error, "TLS handshake failed");
+            None
+        }
     }
 }
 
@@ -41,27 +106,34 @@ pub(super) async fn accept(listener: TcpListener, config: Arc<ServerConfig>, tel
 pub(super) async fn connect(
     connect: ConnectId,
     remote: SocketAddr,
-    name: String,
+    name: Text,
     config: Arc<ClientConfig>,
     tell: mpsc::Sender<Told>,
 ) {
-    let opened = async {
-        let Ok(server) = ServerName::try_from(name.clone()) else {
-            return Err(format!("tls:{remote}: `{name}` is no name that a certificate could have"));
-        };
-        let stream = tcp::open(remote).await?;
-        let flow = tcp::prepare(&stream, Transport::Tls, remote)
-            .ok_or_else(|| format!("tls:{remote}: closed at once"))?;
-        match timeout(OPEN, TlsConnector::from(config).connect(server, stream)).await {
-            Ok(Ok(stream)) => Ok((stream, flow)),
-            Ok(Err(error)) => Err(reason(remote, &name, &error)),
-            Err(_) => Err(format!("tls:{remote}: no handshake within {} s", OPEN.as_secs())),
-        }
-    };
-    match opened.await {
-        Ok((stream, flow)) => connection::start(stream, flow, Some(connect), tell).await,
+    match establish(remote, &name, Transport::Tls, config).await {
+        Ok((stream, flow)) => Opened::new(flow, Some(connect)).start(stream, tell).await,
         // Nobody listens any more when the transports are gone.
         Err(why) => drop(tell.send(Told::Failed { connect, why }).await),
+    }
+}
+
+/// The handshake of a client.
+pub(super) async fn establish(
+    remote: SocketAddr,
+    name: &Text,
+    transport: Transport,
+    config: Arc<ClientConfig>,
+) -> Result<(client::TlsStream<TcpStream>, Flow), String> {
+    let Ok(server) = ServerName::try_from(name.to_string()) else {
+        return Err(format!("tls:{remote}: `{name}` is no name that a certificate could have"));
+    };
+    let stream = tcp::open(remote).await?;
+    let flow =
+        tcp::prepare(&stream, transport, remote).ok_or_else(|| format!("tls:{remote}: closed at once"))?;
+    match timeout(OPEN, TlsConnector::from(config).connect(server, stream)).await {
+        Ok(Ok(stream)) => Ok((stream, flow)),
+        Ok(Err(error)) => Err(reason(remote, name, &error)),
+        Err(_) => Err(format!("tls:{remote}: no handshake within {} s", OPEN.as_secs())),
     }
 }
 

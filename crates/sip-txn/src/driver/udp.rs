@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::task::Context;
 
 use bytes::Bytes;
@@ -13,7 +14,10 @@ use super::named;
 use crate::{Flow, Input, Transport};
 
 mod batch;
+mod icmp;
 
+#[cfg(target_os = "linux")]
+use batch::address;
 use batch::{Batch, SLOTS};
 
 /// What the kernel is asked to buffer each way, in bytes; it may grant less.
@@ -23,9 +27,13 @@ const WAITING: usize = 1024;
 /// Datagrams read in one go, so that connections get their turn.
 const BATCH: usize = 64;
 
+/// How often a datagram is given to the system: the error of an earlier one is told in place of an answer.
+const ATTEMPTS: usize = 3;
+
 /// One UDP socket.
 pub(super) struct Socket {
-    socket: UdpSocket,
+    socket: Arc<UdpSocket>,
+    errors: icmp::Errors,
     local: SocketAddr,
     named: SocketAddr,
     batch: Batch,
@@ -53,9 +61,10 @@ impl Socket {
         let _ = socket.set_recv_buffer_size(BUFFER);
         let _ = socket.set_send_buffer_size(BUFFER);
         socket.bind(&address.into())?;
-        let socket = UdpSocket::from_std(socket.into())?;
+        let socket = Arc::new(UdpSocket::from_std(socket.into())?);
         let local = socket.local_addr()?;
         Ok(Self {
+            errors: icmp::Errors::new(&socket, local)?,
             socket,
             local,
             named: named(local),
@@ -73,22 +82,34 @@ impl Socket {
         self.named
     }
 
-    /// Sends now, or later if the socket is full; false when the system refuses.
-    pub(super) fn send(&mut self, remote: SocketAddr, bytes: Bytes) -> bool {
+    /// Sends now, or later if the socket is full; an error says that there is no way.
+    pub(super) fn send(&mut self, remote: SocketAddr, bytes: Bytes) -> io::Result<()> {
         if self.waiting.is_empty() {
-            match self.socket.try_send_to(&bytes, remote) {
-                Ok(_) => return true,
+            match self.try_send(remote, &bytes) {
+                Ok(()) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => {
                     tracing::debug!(%remote, %error, "a datagram could not be sent");
-                    return false;
+                    // Whatever else there is, a full buffer or a rule of the firewall, may pass: it is lost, as datagrams are.
+                    return if is_final(&error) { Err(error) } else { Ok(()) };
                 }
             }
         }
         if self.waiting.len() < WAITING {
             self.waiting.push_back((remote, bytes));
         }
-        true
+        Ok(())
+    }
+
+    fn try_send(&self, remote: SocketAddr, bytes: &[u8]) -> io::Result<()> {
+        for _ in 1..ATTEMPTS {
+            match self.socket.try_send_to(bytes, remote) {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
+                Err(_) => {}
+            }
+        }
+        self.socket.try_send_to(bytes, remote).map(drop)
     }
 
     /// Sends what waits, as far as the socket takes it.
@@ -99,6 +120,11 @@ impl Socket {
             }
             self.waiting.pop_front();
         }
+    }
+
+    /// Tells which datagrams did not arrive.
+    pub(super) fn poll_errors(&mut self, context: &mut Context<'_>, ready: &mut VecDeque<Input>) {
+        self.errors.poll(context, ready);
     }
 
     /// Reads until the socket is empty, or so much that others must have their turn.
@@ -123,4 +149,11 @@ impl Socket {
         }
         context.waker().wake_by_ref();
     }
+}
+
+/// Whether sending again is of no use: the system knows no way.
+fn is_final(error: &io::Error) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, HostUnreachable, InvalidInput, NetworkDown, NetworkUnreachable};
+    let kinds = [AddrNotAvailable, HostUnreachable, InvalidInput, NetworkDown, NetworkUnreachable];
+    kinds.contains(&error.kind())
 }

@@ -1,20 +1,20 @@
 //! The client side of the layer: requests, where they go, and their responses.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
-use sip_msg::{CSeq, HeaderName, HostPort, Method, Request, Response, Route, StatusCode, Text, Uri, Via};
+use sip_msg::{CSeq, HostPort, Method, Request, Response, Route, StatusCode, Text, Uri, Via};
 
-use super::{LEARNT, TransactionLayer, Waiting, Wake};
-use crate::flows::Peer;
+use super::{LEARNT, TransactionLayer, Wake};
 use crate::invite_client::{self, Ended, InviteClient, Output};
 use crate::key::TransactionKey;
-use crate::locate::{Locator, Step, Target, Transports};
+use crate::locate::{Locator, Target, Transports};
 use crate::non_invite_client::{self, NonInviteClient};
 use crate::timer::Timers;
-use crate::{
-    Action, Answer, ClientId, ConnectId, Ending, Event, Flow, QueryId, Question, RequestError, Transport,
-};
+use crate::{ClientId, ConnectId, Ending, Event, Flow, QueryId, Question, RequestError, Transport};
+
+mod failover;
 
 /// How one request is sent.
 #[derive(Clone, Debug, Default)]
@@ -86,6 +86,8 @@ enum Stage {
     },
     Connecting {
         connect: ConnectId,
+        /// To whom.
+        server: (Transport, SocketAddr),
         until: Instant,
     },
     Running {
@@ -105,8 +107,13 @@ pub(super) struct Client {
     method: Method,
     branch: Option<Text>,
     locator: Locator,
-    /// TCP was tried for its size already.
-    oversize: bool,
+    /// The target of the connection that was open already and is used again: such a connection may be closing, and a new
+    /// one may not (RFC 5923 §8.1).
+    reused: Option<Target>,
+    /// That has happened once.
+    reopened: bool,
+    /// Where TCP was put before UDP because of its size.
+    oversize: Option<SocketAddr>,
     cancel_wanted: bool,
     cancelled: bool,
     /// A provisional response has come.
@@ -126,7 +133,9 @@ impl Client {
             method,
             branch: None,
             locator: Locator::nowhere(),
-            oversize: false,
+            reused: None,
+            reopened: false,
+            oversize: None,
             cancel_wanted: false,
             cancelled: false,
             provisional: false,
@@ -310,169 +319,20 @@ impl TransactionLayer {
                 None => request_uri.clone(),
             },
         };
+        let secure = request_uri.is_sips() || uri.is_sips();
+        if let Some(flow) = self.web_socket_of(&uri).filter(|flow| flow.transport.is_secure() || !secure) {
+            return Ok((Locator::nowhere(), Some(flow)));
+        }
         let transports = Transports {
             udp: self.listening(Transport::Udp, None).is_some(),
             // A client needs no listener to open a connection.
             tcp: true,
             tls: true,
+            ws: true,
         };
         let locator =
             Locator::new(&uri, request_uri.is_sips(), transports).ok_or(RequestError::Unroutable)?;
         Ok((locator, None))
-    }
-
-    /// Goes on until something must be waited for, or nothing is left to try.
-    fn next_target(&mut self, now: Instant, id: ClientId) {
-        while let Some(client) = self.clients.get_mut(id.0) {
-            client.stage = Stage::Idle;
-            match client.locator.step() {
-                Step::Ask(question) => return self.ask(now, id, question),
-                Step::Try(target) => {
-                    if self.try_target(now, id, target) {
-                        return;
-                    }
-                }
-                Step::Exhausted => {
-                    let refused = client.refused.take();
-                    let why = client.why.take().unwrap_or_else(|| {
-                        format!("no address found for {}", client.locator.domain()).into()
-                    });
-                    return match refused {
-                        Some((flow, response)) => {
-                            self.tell(Event::Response { client: id, flow, response });
-                            self.finish(id, Ending::Normal);
-                        }
-                        None => self.finish(id, Ending::TransportFailed(why)),
-                    };
-                }
-            }
-        }
-    }
-
-    fn ask(&mut self, now: Instant, id: ClientId, question: Question) {
-        let query = QueryId(self.id());
-        let wait = self.config.timing.give_up();
-        let Some(client) = self.clients.get_mut(id.0) else { return };
-        let until = now.checked_add(wait).unwrap_or(now);
-        client.stage = Stage::Locating { query, question: question.clone(), until };
-        self.queries.insert(query, id);
-        self.wakeups.push(wait, until, Wake::Stuck(id));
-        self.act(Action::Resolve { query, question });
-    }
-
-    pub(super) fn handle_resolved(&mut self, now: Instant, query: QueryId, answer: Answer) {
-        let Some(id) = self.queries.remove(&query) else { return };
-        let Some(client) = self.clients.get_mut(id.0) else { return };
-        let Stage::Locating { query: asked, question, .. } = &client.stage else { return };
-        if *asked != query {
-            return;
-        }
-        if let (Question::Addresses(name), Answer::Addresses(addresses)) = (question, &answer)
-            && addresses.is_empty()
-        {
-            client.why = Some(format!("the host {name} is not known to the DNS").into());
-        }
-        client.locator.answer(answer, &mut self.random);
-        self.next_target(now, id);
-    }
-
-    /// Starts to send to a target; false when that cannot be.
-    fn try_target(&mut self, now: Instant, id: ClientId, target: Target) -> bool {
-        let Some(client) = self.clients.get_mut(id.0) else { return true };
-        if target.transport == Transport::Udp {
-            let size = client.request.as_ref().map_or(0, wire_length);
-            if size > self.config.datagram_bytes && !client.oversize {
-                // RFC 3261 §18.1.1: over TCP, and back to UDP when the peer has none.
-                client.oversize = true;
-                client.locator.first(target.clone());
-                client.locator.first(Target { transport: Transport::Tcp, ..target });
-                self.next_target(now, id);
-                return true;
-            }
-            client.oversize = false;
-            let Some(local) = self.listening(Transport::Udp, Some(&target.address)) else {
-                let family = if target.address.is_ipv4() { "IPv4" } else { "IPv6" };
-                self.set_why(id, &format!("no UDP socket for {family} to reach {}", target.address).into());
-                return false;
-            };
-            self.run(now, id, Flow::new(Transport::Udp, local, target.address));
-            return true;
-        }
-        let peer = Peer::new(target.transport, target.address, &target.server_name);
-        if let Some(flow) = self.flows.to(&peer) {
-            self.run(now, id, flow);
-            return true;
-        }
-        self.connect(now, id, target, peer)
-    }
-
-    fn connect(&mut self, now: Instant, id: ClientId, target: Target, peer: Peer) -> bool {
-        let wait = self.config.timing.give_up();
-        let until = now.checked_add(wait).unwrap_or(now);
-        let connect = match self.flows.join(&peer, Waiting::Client(id), self.config.limits.waiting) {
-            Ok(connect) => connect,
-            Err(_) if self.flows.len() >= self.config.limits.connections => {
-                self.set_why(id, &Text::from_static("too many connections are open"));
-                return false;
-            }
-            Err(who) => {
-                let connect = ConnectId(self.id());
-                self.flows.start_opening(connect, peer, who);
-                let server_name = target.transport.is_secure().then_some(target.server_name);
-                let (transport, remote) = (target.transport, target.address);
-                self.act(Action::Connect { connect, transport, remote, server_name });
-                connect
-            }
-        };
-        if let Some(client) = self.clients.get_mut(id.0) {
-            client.stage = Stage::Connecting { connect, until };
-        }
-        self.wakeups.push(wait, until, Wake::Stuck(id));
-        true
-    }
-
-    fn waits_for(&self, id: ClientId, connect: ConnectId) -> bool {
-        self.clients.get(id.0).is_some_and(
-            |client| matches!(&client.stage, Stage::Connecting { connect: awaited, .. } if *awaited == connect),
-        )
-    }
-
-    pub(super) fn client_connected(&mut self, now: Instant, id: ClientId, connect: ConnectId, flow: Flow) {
-        if self.waits_for(id, connect) {
-            self.run(now, id, flow);
-        }
-    }
-
-    pub(super) fn client_not_connected(
-        &mut self,
-        now: Instant,
-        id: ClientId,
-        connect: ConnectId,
-        why: &Text,
-    ) {
-        if self.waits_for(id, connect) {
-            self.set_why(id, why);
-            self.fail_over(now, id);
-        }
-    }
-
-    /// Neither the DNS nor the connection has answered in 64·T1.
-    pub(super) fn client_stuck(&mut self, now: Instant, id: ClientId) {
-        let Some(client) = self.clients.get_mut(id.0) else { return };
-        match &client.stage {
-            Stage::Locating { query, until, .. } if *until <= now => {
-                let query = *query;
-                self.queries.remove(&query);
-                client.why = Some(Text::from_static("the DNS does not answer"));
-                client.locator.answer(Answer::Addresses(Vec::new()), &mut self.random);
-                self.next_target(now, id);
-            }
-            Stage::Connecting { until, .. } if *until <= now => {
-                client.why = Some(Text::from_static("the connection does not open"));
-                self.fail_over(now, id);
-            }
-            Stage::Idle | Stage::Locating { .. } | Stage::Connecting { .. } | Stage::Running { .. } => {}
-        }
     }
 
     /// Puts our Via on the request and hands it to a transaction on this flow.
@@ -481,12 +341,11 @@ impl TransactionLayer {
         let fresh = self.branch();
         let (timing, reliable) = (self.config.timing, flow.transport.is_reliable());
         let Some(client) = self.clients.get_mut(id.0) else { return };
-        if client.oversize && reliable {
+        if reliable && client.oversize == Some(flow.remote) {
             // UDP stands in for a connection that does not open, not for one that does.
-            client.oversize = false;
-            client.locator.skip();
+            client.locator.leave_out(Transport::Udp, flow.remote);
         }
-        let last = !client.locator.has_more();
+        let last = !client.locator.has_more() && client.reused.is_none();
         let request = if last { client.request.take() } else { client.request.clone() };
         let Some(mut request) = request else { return };
         let branch = client.branch.take().unwrap_or(fresh);
@@ -531,6 +390,9 @@ impl TransactionLayer {
             return;
         };
         self.learn(&via, flow);
+        if let Some(Stage::Running { flow: used, .. }) = self.clients.get(id.0).map(|client| &client.stage) {
+            self.judge(now, *used, &response);
+        }
         if let Some(machine) = self.clients.get_mut(id.0).and_then(Client::machine) {
             machine.handle_response(now, response);
         }
@@ -569,28 +431,6 @@ impl TransactionLayer {
         self.drain_client(now, id, true);
     }
 
-    /// A flow has failed: all that run over it and wait for an answer.
-    pub(super) fn fail_clients(&mut self, now: Instant, flow: Flow, why: &Text) {
-        let ids: Vec<_> = self.clients.ids().map(ClientId).collect();
-        for id in ids {
-            let Some(client) = self.clients.get_mut(id.0) else { continue };
-            match &mut client.stage {
-                Stage::Running { flow: used, machine, .. } if *used == flow && !machine.is_answered() => {
-                    client.why = Some(format!("{}: {why}", flow.remote).into());
-                    machine.fail(now);
-                    self.drain_client(now, id, false);
-                }
-                Stage::Idle | Stage::Locating { .. } | Stage::Connecting { .. } | Stage::Running { .. } => {}
-            }
-        }
-    }
-
-    fn set_why(&mut self, id: ClientId, why: &Text) {
-        if let Some(client) = self.clients.get_mut(id.0) {
-            client.why = Some(why.clone());
-        }
-    }
-
     /// Does what a transaction asks for; `again`: what it sends was sent before.
     fn drain_client(&mut self, now: Instant, id: ClientId, again: bool) {
         let mut ended = None;
@@ -617,6 +457,9 @@ impl TransactionLayer {
                 None => break,
             }
         }
+        if matches!(ended, Some(Ended::TimedOut)) {
+            self.note_silence(now, id);
+        }
         let unanswered = self
             .clients
             .get(id.0)
@@ -641,28 +484,6 @@ impl TransactionLayer {
             let Some((wait, at)) = machine.timers().poll_started() else { break };
             self.wakeups.push(wait, at, Wake::Client(id));
         }
-    }
-
-    /// Goes on to the next target ([RFC 3263 §4.3]). What runs to the last one is left to itself: a failure response that
-    /// comes again must be acknowledged again.
-    fn fail_over(&mut self, now: Instant, id: ClientId) {
-        let Some(client) = self.clients.get_mut(id.0) else { return };
-        self.counters.failovers += 1;
-        let stage = std::mem::replace(&mut client.stage, Stage::Idle);
-        if let Stage::Running { flow, key, mut machine } = stage {
-            self.client_keys.remove(&key);
-            if machine.timers().next().is_some() {
-                machine.timers().renew();
-                let rest = Client::silent(client.method.clone(), Stage::Running { flow, key, machine });
-                if let Some(rest) = self.clients.insert(rest).map(ClientId) {
-                    self.client_keys.insert(key, rest);
-                    self.start_timers(rest);
-                }
-            } else {
-                self.release(&flow);
-            }
-        }
-        self.next_target(now, id);
     }
 
     fn release(&mut self, flow: &Flow) {
@@ -720,12 +541,4 @@ impl TransactionLayer {
             self.drain_client(now, id, false);
         }
     }
-}
-
-/// About how long a request is with our Via.
-fn wire_length(request: &Request) -> usize {
-    let lines: usize =
-        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    let via = HeaderName::VIA.as_str().len() + 96;
-    request.method().as_str().len() + request.uri_text().len() + 14 + via + lines + request.body().len()
 }

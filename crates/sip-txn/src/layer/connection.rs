@@ -1,44 +1,33 @@
 //! The connections of the layer: what opens, comes in and closes.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
-use sip_msg::{Frame, Message, Text};
+use sip_msg::{Frame, Host, Message, Text, Uri, Via};
 
 use super::{TransactionLayer, Waiting, Wake};
 use crate::{Action, ConnectId, Event, Flow, Transmit, Transport};
 
-/// How long the answer to a keep-alive may take (RFC 5626 §4.4.1).
-const PONG: Duration = Duration::from_secs(10);
-
 impl TransactionLayer {
-    /// Sends a CRLF keep-alive ([RFC 5626 §4.4.1]); false when the connection is not open.
-    ///
-    /// [`Event::Pong`] follows, or the connection is closed after 10 s. Over UDP nothing follows: it only keeps a NAT open.
-    ///
-    /// [RFC 5626 §4.4.1]: https://www.rfc-editor.org/rfc/rfc5626#section-4.4.1
-    pub fn keep_alive(&mut self, now: Instant, flow: Flow) -> bool {
-        let now = self.clamp(now);
-        if flow.transport != Transport::Udp {
-            let Some(connection) = self.flows.get(&flow) else { return false };
-            if connection.pong_until.is_none() {
-                let until = self.wake(now, PONG, Wake::Pong(flow));
-                if let Some(connection) = self.flows.get(&flow) {
-                    connection.pong_until = until;
-                }
-            }
-        }
-        self.act(Action::Transmit(Transmit { flow, bytes: Bytes::from_static(b"\r\n\r\n") }));
-        true
-    }
-
     pub(super) fn handle_accepted(&mut self, now: Instant, flow: Flow) {
-        if self.flows.len() >= self.config.limits.connections {
+        let too_many = self.flows.of_source(flow.remote.ip()) >= self.config.limits.connections_of_one;
+        if too_many || !self.make_room(now) {
             self.counters.refused_connections += 1;
             return self.act(Action::Close(flow));
         }
         self.flows.add(now, flow, None, self.config.message_limits.clone());
         self.watch(now, flow);
+    }
+
+    /// Sees to it that one more connection may be opened; false when all are in use.
+    pub(super) fn make_room(&mut self, now: Instant) -> bool {
+        if self.flows.len() >= self.config.limits.connections {
+            for flow in self.flows.victims() {
+                self.counters.closed_idle += 1;
+                self.close(now, flow, &Text::from_static("too many connections, and this one is idle"));
+            }
+        }
+        self.flows.len() < self.config.limits.connections
     }
 
     pub(super) fn handle_connected(&mut self, now: Instant, connect: ConnectId, flow: Flow) {
@@ -87,7 +76,7 @@ impl TransactionLayer {
         while let Some(connection) = self.flows.get(&flow) {
             match connection.framer.next() {
                 Some(Ok(Frame::Message(message))) => {
-                    connection.waiting_since = None;
+                    self.flows.hear(&flow);
                     self.handle_message(now, flow, message);
                 }
                 Some(Ok(Frame::Ping)) => {
@@ -111,6 +100,58 @@ impl TransactionLayer {
             }
         }
         self.watch_partial(now, flow);
+    }
+
+    /// One message of a WebSocket: a SIP message, or a keep-alive ([RFC 7118 §6]).
+    ///
+    /// [RFC 7118 §6]: https://www.rfc-editor.org/rfc/rfc7118#section-6
+    pub(super) fn handle_web_socket(&mut self, now: Instant, flow: Flow, bytes: Bytes) {
+        let Some(connection) = self.flows.get(&flow) else { return };
+        match &*bytes {
+            b"\r\n" => {
+                if connection.pong_until.take().is_some() {
+                    self.tell(Event::Pong { flow });
+                }
+            }
+            b"\r\n\r\n" => {
+                self.act(Action::Transmit(Transmit { flow, bytes: Bytes::from_static(b"\r\n") }));
+            }
+            _ => {
+                self.flows.hear(&flow);
+                self.handle_message(now, flow, bytes);
+            }
+        }
+        self.flows.touch(now, &flow);
+    }
+
+    /// What the top Via of a request tells about its connection: whether requests may go back over it, to whom.
+    pub(super) fn note_via(&mut self, flow: &Flow, via: &Via) {
+        match flow.transport {
+            // RFC 5923 §9.2: without proof of who the peer is, as if it had said nothing. Over TCP nobody proves anything.
+            Transport::Tls if via.params.contains("alias") => {
+                if self.flows.alias(flow, &via.sent_by) {
+                    tracing::debug!(%flow, sent_by = %via.sent_by, "requests may go back over this connection");
+                }
+            }
+            Transport::Ws | Transport::Wss => {
+                if let Host::Name(name) = &via.sent_by.host
+                    && is_made_up(name)
+                {
+                    self.flows.name(flow, name);
+                }
+            }
+            Transport::Udp | Transport::Tcp | Transport::Tls => {}
+        }
+    }
+
+    /// The connection to a WebSocket client with a made-up name, which no resolver can find ([RFC 7118 §8]).
+    ///
+    /// [RFC 7118 §8]: https://www.rfc-editor.org/rfc/rfc7118#section-8
+    pub(super) fn web_socket_of(&self, uri: &Uri) -> Option<Flow> {
+        match uri.host()? {
+            Host::Name(name) if is_made_up(&name) => self.flows.named(&name),
+            Host::Name(_) | Host::V4(_) | Host::V6(_) => None,
+        }
     }
 
     /// Starts the clock for a message that has begun and is not whole.
@@ -151,11 +192,11 @@ impl TransactionLayer {
             None => {}
         }
     }
+}
 
-    pub(super) fn check_pong(&mut self, now: Instant, flow: Flow) {
-        let until = self.flows.get(&flow).and_then(|connection| connection.pong_until);
-        if until.is_some_and(|until| until <= now) {
-            self.close(now, flow, &Text::from_static("the peer does not answer keep-alives"));
-        }
-    }
+/// Names below `.invalid` exist nowhere ([RFC 2606 §2]).
+///
+/// [RFC 2606 §2]: https://www.rfc-editor.org/rfc/rfc2606#section-2
+fn is_made_up(name: &str) -> bool {
+    name.rsplit('.').next().is_some_and(|top| top.eq_ignore_ascii_case("invalid"))
 }

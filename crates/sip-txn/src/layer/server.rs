@@ -145,6 +145,7 @@ impl TransactionLayer {
             self.counters.merged += 1;
             return self.answer_stateless(now, flow, &request, StatusCode::LOOP_DETECTED, None);
         }
+        self.note_via(&flow, &via);
         stamp(&mut request, &mut via, flow.remote);
         let Some(server) = self.add_server(now, flow, request.clone(), &via, key, merge_key) else { return };
         self.tell(Event::Request { server, flow, request });
@@ -308,9 +309,13 @@ impl TransactionLayer {
         if let Some(open) = self.flows.to(&peer) {
             return self.transmit(now, open, bytes);
         }
+        if matches!(flow.transport, Transport::Ws | Transport::Wss) {
+            // RFC 7118 §5.3: responses go over the WebSocket that the request came on, or nowhere.
+            return self.lose_response(id, &Text::from_static("the WebSocket is closed"));
+        }
         let who = Waiting::Response(id, bytes);
         let Err(who) = self.flows.join(&peer, who, self.config.limits.waiting) else { return };
-        if self.flows.len() >= self.config.limits.connections {
+        if !self.make_room(now) {
             return self.lose_response(id, &Text::from_static("too many connections"));
         }
         let connect = ConnectId(self.id());

@@ -67,7 +67,7 @@ fn fill(buffers: &mut [u8], socket: &UdpSocket, mut take: impl FnMut(SocketAddr,
 }
 
 #[cfg(target_os = "linux")]
-fn address(storage: &nix::sys::socket::SockaddrStorage) -> Option<SocketAddr> {
+pub(super) fn address(storage: &nix::sys::socket::SockaddrStorage) -> Option<SocketAddr> {
     let v4 = storage.as_sockaddr_in().map(|address| SocketAddr::V4((*address).into()));
     v4.or_else(|| storage.as_sockaddr_in6().map(|address| SocketAddr::V6((*address).into())))
 }
