@@ -284,44 +284,40 @@ pub(crate) fn clean(text: alloc::string::String) -> alloc::string::String {
     text
 }
 
-/// Walks a folded value: calls `each` with the offset and byte of what remains, a fold being one space.
-fn walk_folds(value: &[u8], mut each: impl FnMut(usize, u8)) {
+/// The parts of a value between its folds, each without the white space of the folds around it, and where it stands.
+fn unfolded_parts(value: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let mut at = 0;
-    while let Some(rest) = value.get(at..).filter(|rest| !rest.is_empty()) {
-        let blank = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).count();
-        let space = rest.get(..blank).unwrap_or_default();
-        if memchr::memchr(b'\n', space).is_some() {
-            each(at, b' ');
-            at += blank;
-        } else {
-            let plain = blank.max(1);
-            for (offset, &byte) in rest.iter().take(plain).enumerate() {
-                each(at + offset, byte);
-            }
-            at += plain;
-        }
-    }
+    let lines = value.split(|&byte| byte == b'\n').map(move |line| {
+        let start = at + (line.len() - line.trim_ascii_start().len());
+        at += line.len() + 1;
+        (start, line.trim_ascii())
+    });
+    // A line that is all white space belongs to the fold around it.
+    lines.filter(|(_, part)| !part.is_empty())
 }
 
+/// The value with each fold as one space.
 fn unfold(value: &[u8]) -> Vec<u8> {
     let mut unfolded = Vec::with_capacity(value.len());
-    walk_folds(value, |_, byte| unfolded.push(byte));
+    for (_, part) in unfolded_parts(value) {
+        if !unfolded.is_empty() {
+            unfolded.push(b' ');
+        }
+        unfolded.extend_from_slice(part);
+    }
     unfolded
 }
 
 /// Where byte `at` of the unfolded value stands in the folded one.
 fn folded_offset(value: &[u8], at: usize) -> usize {
-    if memchr::memchr(b'\n', value).is_none() {
-        return at;
-    }
-    let (mut index, mut found) = (0, value.len());
-    walk_folds(value, |offset, _| {
-        if index == at {
-            found = offset;
+    let mut begins = 0;
+    for (start, part) in unfolded_parts(value) {
+        if at < begins + part.len() {
+            return start + at.saturating_sub(begins);
         }
-        index += 1;
-    });
-    found
+        begins += part.len() + 1;
+    }
+    value.len()
 }
 
 /// All values of one header; from [`Headers::all`].

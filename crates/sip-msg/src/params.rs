@@ -29,8 +29,19 @@ enum Style {
     Bracketed,
 }
 
-/// Names that need no part of the buffer.
-const USUAL: [&str; 8] = ["tag", "branch", "rport", "received", "lr", "expires", "q", "+sip.instance"];
+/// Names that need no share in the buffer.
+fn usual(name: &[u8]) -> Option<&'static str> {
+    match name {
+        b"tag" => Some("tag"),
+        b"branch" => Some("branch"),
+        b"rport" => Some("rport"),
+        b"received" => Some("received"),
+        b"expires" => Some("expires"),
+        b"q" => Some("q"),
+        b"+sip.instance" => Some("+sip.instance"),
+        _ => None,
+    }
+}
 
 impl Param {
     /// A parameter whose value is written in quotes only if its bytes need them.
@@ -57,9 +68,21 @@ impl Param {
         self.style == Style::Quoted
     }
 
+    /// Whether both have the same value: quoted strings by their case, tokens without ([RFC 3261 §7.3.1]).
+    ///
+    /// [RFC 3261 §7.3.1]: https://www.rfc-editor.org/rfc/rfc3261#section-7.3.1
+    pub(crate) fn matches(&self, other: &Self) -> bool {
+        match (&self.value, &other.value) {
+            (Some(a), Some(b)) if self.is_quoted() || other.is_quoted() => a == b,
+            (Some(a), Some(b)) => a.eq_ignore_ascii_case(b),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        }
+    }
+
     /// Reads `name [= value]` of a header parameter.
     pub(crate) fn read(cursor: &mut Cursor<'_>) -> Result<Self, Unexpected> {
-        let name = cursor.usual_token(&USUAL, "a parameter name")?;
+        let name = cursor.usual_token(usual, "a parameter name")?;
         if !cursor.eat_spaced(b'=') {
             return Ok(Self::new(name, None));
         }

@@ -307,26 +307,27 @@ fn field(buffer: &Bytes, at: usize, line: &Line) -> Result<(Field, Span), ParseE
     let (end, folded) = (line.end, line.folded);
     let bytes = buffer.get(at..end).unwrap_or_default();
     let wrong = |offset: usize, expected| ParseError::HeaderLine { at: at + offset, expected };
-    let name_length =
-        bytes.iter().position(|&byte| !grammar::is(byte, grammar::TOKEN)).unwrap_or(bytes.len());
-    let name = bytes.get(..name_length).unwrap_or_default();
-    if name.is_empty() {
-        return Err(wrong(0, "a header name"));
-    }
-    let rest = bytes.get(name_length..).unwrap_or_default();
-    let space = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-    if rest.get(space) != Some(&b':') {
-        return Err(wrong(name_length + space, "a colon after the header name"));
-    }
-    let after = rest.get(space + 1..).unwrap_or_default();
-    let trimmed = after.trim_ascii_start();
+    let colon = memchr::memchr(b':', bytes).unwrap_or(bytes.len());
+    let (name, after) = bytes.split_at_checked(colon).unwrap_or((bytes, &[]));
+    let name = name.trim_ascii_end();
+    let name = match HeaderName::known(name) {
+        Some(known) if !after.is_empty() => known,
+        _ => match grammar::run(name, grammar::TOKEN) {
+            0 => return Err(wrong(0, "a header name")),
+            length if length < name.len() || after.is_empty() => {
+                let (_, rest) = bytes.split_at_checked(length).unwrap_or_default();
+                let space = rest.len() - rest.trim_ascii_start().len();
+                return Err(wrong(length + space, "a colon after the header name"));
+            }
+            length => HeaderName::other(Text::from_bytes(buffer.slice(at..at + length))),
+        },
+    };
+    let trimmed = after.get(1..).unwrap_or_default().trim_ascii_start();
     let start = end - trimmed.len();
     let value_end = start + trimmed.trim_ascii_end().len();
     let too_large = wrong(0, "a message below 4 GiB");
     let line = Span::new(at, end).ok_or(too_large)?;
     let value = Span::new(start, value_end).ok_or(too_large)?;
-    let name = HeaderName::known(name)
-        .unwrap_or_else(|| HeaderName::other(Text::from_bytes(buffer.slice(at..at + name_length))));
     Ok((Field { name, content: Content::Received { line, value, folded } }, value))
 }
 

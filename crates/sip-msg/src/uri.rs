@@ -480,16 +480,10 @@ fn escape_user(user: &str) -> String {
 fn read_scheme(cursor: &mut Cursor<'_>) -> Result<Scheme, Unexpected> {
     const EXPECTED: &str = "a URI scheme and :";
     let start = cursor.at();
-    let rest = cursor.rest();
-    let length = rest
-        .iter()
-        .position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')))
-        .ok_or(Unexpected { at: start, expected: EXPECTED })?;
-    let name = rest.get(..length).unwrap_or_default();
-    if rest.get(length) != Some(&b':') || !name.first().is_some_and(u8::is_ascii_alphabetic) {
+    let name = cursor.take_while(grammar::SCHEME);
+    if !name.first().is_some_and(u8::is_ascii_alphabetic) || !cursor.eat(b':') {
         return Err(Unexpected { at: start, expected: EXPECTED });
     }
-    cursor.advance(length + 1);
     Ok(if name.eq_ignore_ascii_case(b"sip") {
         Scheme::Sip
     } else if name.eq_ignore_ascii_case(b"sips") {
@@ -499,7 +493,7 @@ fn read_scheme(cursor: &mut Cursor<'_>) -> Result<Scheme, Unexpected> {
     } else if name.iter().any(u8::is_ascii_uppercase) {
         Scheme::Other(Text::from_bytes(name.to_ascii_lowercase().into()))
     } else {
-        Scheme::Other(cursor.text(start, start + length))
+        Scheme::Other(cursor.text(start, cursor.at() - 1))
     })
 }
 

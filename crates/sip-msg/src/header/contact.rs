@@ -1,6 +1,5 @@
 //! Contact.
 
-use alloc::boxed::Box;
 use core::fmt;
 
 use crate::{Cursor, Form, HeaderName, NameAddr, Params, Text, TypedHeader, Unexpected, Uri};
@@ -13,7 +12,7 @@ pub enum Contact {
     /// `*`: all bindings, in a REGISTER that removes them.
     Star,
     /// An address to reach the sender at.
-    Address(Box<ContactAddress>),
+    Address(ContactAddress),
 }
 
 /// An address in Contact.
@@ -29,7 +28,7 @@ impl Contact {
     /// An address without parameters.
     #[must_use]
     pub fn new(name_addr: impl Into<NameAddr>) -> Self {
-        Self::Address(Box::new(ContactAddress { name_addr: name_addr.into(), params: Params::new() }))
+        Self::Address(ContactAddress { name_addr: name_addr.into(), params: Params::new() })
     }
 
     /// The address; `None` for `*`.
@@ -87,10 +86,10 @@ impl Contact {
     pub fn detach(&self) -> Self {
         match self {
             Self::Star => Self::Star,
-            Self::Address(address) => Self::Address(Box::new(ContactAddress {
+            Self::Address(address) => Self::Address(ContactAddress {
                 name_addr: address.name_addr.detach(),
                 params: address.params.detach(),
-            })),
+            }),
         }
     }
 }
@@ -116,12 +115,15 @@ impl TypedHeader for Contact {
 
     fn parse(cursor: &mut Cursor<'_>) -> Result<Self, Unexpected> {
         if cursor.rest().trim_ascii_end() == b"*" {
+            if cursor.passed().trim_ascii_end().ends_with(b",") {
+                return Err(cursor.unexpected("an address: * stands alone"));
+            }
             cursor.advance(1);
             return Ok(Self::Star);
         }
         let name_addr = NameAddr::read(cursor)?;
         let params = Params::read(cursor)?;
-        Ok(Self::Address(Box::new(ContactAddress { name_addr, params })))
+        Ok(Self::Address(ContactAddress { name_addr, params }))
     }
 }
 

@@ -159,8 +159,9 @@ impl TypedHeader for Timestamp {
 
     fn parse(cursor: &mut Cursor<'_>) -> Result<Self, Unexpected> {
         let time = read_decimal(cursor, true)?;
+        let space = cursor.at();
         cursor.skip_space();
-        let delay = if cursor.is_at_end() { None } else { Some(read_decimal(cursor, false)?) };
+        let delay = if cursor.at() == space { None } else { Some(read_decimal(cursor, false)?) };
         Ok(Self { time, delay: delay.filter(|delay| !delay.is_empty()) })
     }
 }

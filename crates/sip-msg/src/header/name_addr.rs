@@ -151,6 +151,21 @@ macro_rules! tagged {
                 self.params.text("tag")
             }
 
+            /// Whether both name the same party ([RFC 3261 §20.20]): URIs, tags and parameters that both have match. Display
+            /// names, brackets and other parameters that only one has do not count.
+            ///
+            /// [RFC 3261 §20.20]: https://www.rfc-editor.org/rfc/rfc3261#section-20.20
+            #[must_use]
+            pub fn equivalent(&self, other: &Self) -> bool {
+                let in_other = other.params.index();
+                self.uri().equivalent(other.uri())
+                    && self.tag().is_some() == other.tag().is_some()
+                    && self
+                        .params
+                        .iter()
+                        .all(|param| in_other(&param.name).is_none_or(|same| param.matches(same)))
+            }
+
             /// Sets the tag.
             pub fn set_tag(&mut self, tag: impl Into<Text>) {
                 self.params.set("tag", tag);

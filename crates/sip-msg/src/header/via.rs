@@ -7,7 +7,7 @@ use crate::{Cursor, Form, HeaderName, HostPort, Params, Text, TypedHeader, Unexp
 /// One hop a request took, and a response takes back ([RFC 3261 §20.42]).
 ///
 /// [RFC 3261 §20.42]: https://www.rfc-editor.org/rfc/rfc3261#section-20.42
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq)]
 pub struct Via {
     /// The transport as written: `UDP`, `TCP`, `TLS`, `WS` …
     pub transport: Text,
@@ -78,6 +78,17 @@ impl Via {
     }
 }
 
+impl PartialEq for Via {
+    /// Transport, address and parameters in any order ([RFC 3261 §20.42]).
+    ///
+    /// [RFC 3261 §20.42]: https://www.rfc-editor.org/rfc/rfc3261#section-20.42
+    fn eq(&self, other: &Self) -> bool {
+        self.transport.eq_ignore_ascii_case(&other.transport)
+            && self.sent_by == other.sent_by
+            && self.params == other.params
+    }
+}
+
 impl TypedHeader for Via {
     const NAME: HeaderName = HeaderName::VIA;
     const FORM: Form = Form::Element;
@@ -94,7 +105,7 @@ impl TypedHeader for Via {
         if !version || !cursor.eat_spaced(b'/') {
             return Err(Unexpected { at: start, expected: EXPECTED });
         }
-        let transport = cursor.usual_token(&["UDP", "TCP", "TLS", "WS", "WSS"], "a transport")?;
+        let transport = cursor.usual_token(usual, "a transport")?;
         if !matches!(cursor.peek(), Some(b' ' | b'\t')) {
             return Err(cursor.unexpected("a space after the transport"));
         }
@@ -104,6 +115,18 @@ impl TypedHeader for Via {
             sent_by.port = Some(crate::host::read_port(cursor)?);
         }
         Ok(Self { transport, sent_by, params: Params::read(cursor)? })
+    }
+}
+
+/// Transports that need no share in the buffer.
+fn usual(transport: &[u8]) -> Option<&'static str> {
+    match transport {
+        b"UDP" => Some("UDP"),
+        b"TCP" => Some("TCP"),
+        b"TLS" => Some("TLS"),
+        b"WS" => Some("WS"),
+        b"WSS" => Some("WSS"),
+        _ => None,
     }
 }
 

@@ -26,11 +26,6 @@ fn request(lines: &str) -> Request {
     message.as_request().expect("a request").clone()
 }
 
-fn response(lines: &str) -> Response {
-    let message = parse(format!("SIP/2.0 200 OK\r\n{lines}\r\n\r\n")).expect("well framed");
-    message.as_response().expect("a response").clone()
-}
-
 fn read<H: TypedHeader>(value: &str) -> H {
     let message = request(&format!("{}: {value}", H::NAME));
     message.headers().require().unwrap_or_else(|error| panic!("{value}: {error}"))
