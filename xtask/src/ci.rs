@@ -1,7 +1,7 @@
 //! The gate: everything that must hold before a change lands, here and in the workflow.
 
 use crate::{
-    Result, features, fuzz, interop, licences, metadata, rfc,
+    Result, bench, features, fuzz, interop, licences, metadata, rfc,
     step::{self, Outcome, Step},
     tidy, which,
 };
@@ -23,6 +23,7 @@ const STEPS: &[Step] = &[
     Step { name: "docs", run: docs },
     Step { name: "semver", run: semver },
     Step { name: "corpora", run: fuzz::corpora },
+    Step { name: "bench", run: bench::gate },
     Step { name: "demo", run: demo },
     Step { name: "interop", run: interop::gate },
     Step { name: "fuzz", run: fuzz::all },
@@ -46,6 +47,8 @@ pub(crate) fn run(shell: &Shell, args: &[String]) -> Result {
 fn fmt(shell: &Shell) -> Result<Outcome> {
     cmd!(shell, "cargo fmt --all --check").run()?;
     cmd!(shell, "cargo fmt --all --check --manifest-path fuzz/Cargo.toml").run()?;
+    // Only its own files: `--all` would go on to ours, which it depends on.
+    cmd!(shell, "cargo fmt --check --manifest-path bench/Cargo.toml").run()?;
     Ok("every file".into())
 }
 

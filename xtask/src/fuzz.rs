@@ -1,6 +1,6 @@
 //! The fuzz targets: by cargo-fuzz for a while, or their committed corpora as plain tests.
 
-use crate::{Result, step::Outcome, which};
+use crate::{Result, step::Outcome, target, which};
 use std::{
     iter,
     sync::Mutex,
@@ -61,8 +61,7 @@ pub(crate) fn all(shell: &Shell) -> Result<Outcome> {
 
 /// The seeds and every crash of the past, on stable, without cargo-fuzz.
 pub(crate) fn corpora(shell: &Shell) -> Result<Outcome> {
-    let target = shell.current_dir().join("target");
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(target, Into::into);
+    let target = target(shell);
     let _dir = shell.push_dir("fuzz");
     cmd!(shell, "cargo test --no-default-features --target-dir {target}").run()?;
     Ok("the committed corpora of all targets".into())

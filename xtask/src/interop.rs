@@ -4,12 +4,14 @@ mod baresip;
 mod echo_load;
 mod kamailio;
 mod lab;
+mod offers;
 mod scenarios;
+mod script;
 mod sipp;
 mod sound;
 mod voip;
 
-use crate::{Result, step::Outcome, strict, which};
+use crate::{Result, apt, step::Outcome, strict, target, which};
 use lab::Lab;
 use scenarios::SCENARIOS;
 use std::{path::PathBuf, time::Instant};
@@ -22,7 +24,7 @@ const PEERS: &[&str] = &["sipp", "baresip", "kamailio", "openssl"];
 
 pub(crate) fn run(shell: &Shell, args: &[String]) -> Result {
     if args == ["--install"] {
-        return install(shell);
+        return apt::install(shell, PACKAGES, || missing(PEERS));
     }
     if args == ["--list"] {
         SCENARIOS.iter().for_each(|scenario| println!("{}", scenario.name));
@@ -60,7 +62,7 @@ fn play(shell: &Shell, names: &[String]) -> Result<(usize, usize, usize)> {
     let chosen = |name: &str| names.is_empty() || names.iter().any(|start| name.starts_with(start.as_str()));
     for scenario in SCENARIOS.iter().filter(|scenario| chosen(scenario.name)) {
         let begun = Instant::now();
-        let missing: Vec<_> = scenario.peers.iter().filter(|peer| which(peer).is_none()).copied().collect();
+        let missing = missing(scenario.peers);
         let (mark, text) = if missing.is_empty() {
             let play = || {
                 Lab::new(scenario.name, templates.clone(), command.clone())
@@ -88,44 +90,15 @@ fn play(shell: &Shell, names: &[String]) -> Result<(usize, usize, usize)> {
     Ok((passed, failed, skipped))
 }
 
+fn missing(peers: &[&str]) -> Vec<String> {
+    peers.iter().filter(|peer| which(peer).is_none()).map(ToString::to_string).collect()
+}
+
 /// The release build of our command, or the one that `VOIP` names.
 pub(crate) fn command(shell: &Shell) -> Result<PathBuf> {
     if let Some(command) = std::env::var_os("VOIP") {
         return Ok(command.into());
     }
     cmd!(shell, "cargo build --quiet --release -p voip-cli").run()?;
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| shell.current_dir().join("target"), PathBuf::from);
-    Ok(target.join("release/voip"))
-}
-
-/// Debian and Ubuntu; safe to run again.
-fn install(shell: &Shell) -> Result {
-    if PEERS.iter().all(|peer| which(peer).is_some()) {
-        println!("{} are installed", PEERS.join(", "));
-        return Ok(());
-    }
-    if which("apt-get").is_none() {
-        return Err(format!("no apt-get here: install {} by hand", PACKAGES.join(", ")).into());
-    }
-    let root = cmd!(shell, "id -u").quiet().read()? == "0";
-    // The packages would start their services; an exit code of 101 from this file holds them back.
-    let script = format!(
-        "set -eu
-        policy=/usr/sbin/policy-rc.d
-        if [ ! -e $policy ]; then
-            printf '#!/bin/sh\\nexit 101\\n' > $policy; chmod +x $policy
-            trap 'rm -f /usr/sbin/policy-rc.d' EXIT
-        fi
-        export DEBIAN_FRONTEND=noninteractive
-        apt-get -o DPkg::Lock::Timeout=300 update -qq
-        apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends {} > /dev/null",
-        PACKAGES.join(" ")
-    );
-    let install = if root { cmd!(shell, "sh -c {script}") } else { cmd!(shell, "sudo sh -c {script}") };
-    install.quiet().run()?;
-    match PEERS.iter().find(|peer| which(peer).is_none()) {
-        None => Ok(()),
-        Some(peer) => Err(format!("{peer} is still missing after the installation").into()),
-    }
+    Ok(target(shell).join("release/voip"))
 }

@@ -2,6 +2,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "a tool that times real work reads the real clock")]
 
+mod apt;
+mod bench;
 mod ci;
 mod features;
 mod fuzz;
@@ -24,6 +26,7 @@ type Result<T = (), E = Error> = std::result::Result<T, E>;
 type Run = fn(&Shell, &[String]) -> Result;
 
 const COMMANDS: &[(&str, &str, Run)] = &[
+    ("bench", "[--install]  our parsers beside other people's: instructions, allocations, time", bench::run),
     ("ci", "[--list] [STEP…]  the whole gate, or some of its steps", ci::run),
     ("fuzz", "[TARGET [SECONDS]]  run fuzz targets, 30 s each unless told", fuzz::run),
     ("interop", "[--install] [--list] [NAME…]  scripted calls with other people's software", interop::run),
@@ -56,6 +59,11 @@ fn workspace() -> Result<Shell> {
         std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("xtask lies in no workspace")?;
     shell.change_dir(root);
     Ok(shell)
+}
+
+/// Where cargo builds.
+fn target(shell: &Shell) -> std::path::PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| shell.current_dir().join("target"), Into::into)
 }
 
 /// Whether a missing tool is a failure rather than something to tell of.

@@ -53,7 +53,7 @@ pub(crate) fn check(shell: &Shell) -> Result<Outcome> {
 /// Every Rust file of the project.
 pub(crate) fn sources(shell: &Shell) -> Result<Vec<PathBuf>> {
     let root = shell.current_dir();
-    let mut folders = vec![root.join("crates"), root.join("fuzz"), root.join("xtask")];
+    let mut folders: Vec<_> = ["bench", "crates", "fuzz", "xtask"].map(|folder| root.join(folder)).into();
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
         for path in shell.read_dir(&folder)? {
