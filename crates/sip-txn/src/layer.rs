@@ -1,6 +1,7 @@
 //! [`TransactionLayer`]: owns all transactions and matches messages to them.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -45,6 +46,11 @@ enum Wake {
     /// A client that waits for the DNS or a connection.
     Stuck(ClientId),
     Server(ServerId),
+}
+
+/// What a time is for on a connection; apart, since each transaction keeps two of the others.
+#[derive(Clone, Copy, Debug)]
+enum FlowWake {
     /// A connection on which a message does not come to its end.
     Slow(Flow),
     /// A connection that was asked whether it is alive.
@@ -89,6 +95,7 @@ pub struct TransactionLayer {
     probes: Probes,
     penalties: PenaltyBox,
     wakeups: Wakeups<Wake>,
+    flow_wakeups: Wakeups<FlowWake>,
     /// Where a peer says it sees us (`received` and `rport` of its responses).
     learnt: VecDeque<(Flow, HostPort)>,
     counters: Counters,
@@ -117,6 +124,7 @@ impl TransactionLayer {
             queries: HashMap::new(),
             penalties: PenaltyBox::default(),
             wakeups: Wakeups::new(),
+            flow_wakeups: Wakeups::new(),
             learnt: VecDeque::new(),
             counters: Counters::default(),
             next_id: 0,
@@ -151,9 +159,13 @@ impl TransactionLayer {
                 Wake::Client(client) => self.client_timeout(now, client),
                 Wake::Stuck(client) => self.client_stuck(now, client),
                 Wake::Server(server) => self.server_timeout(now, server),
-                Wake::Slow(flow) => self.check_slow(now, flow),
-                Wake::Pong(flow) => self.check_pong(now, flow),
-                Wake::Probe(flow) => self.check_probe(now, flow),
+            }
+        }
+        while let Some(wake) = self.flow_wakeups.pop_due(now) {
+            match wake {
+                FlowWake::Slow(flow) => self.check_slow(now, flow),
+                FlowWake::Pong(flow) => self.check_pong(now, flow),
+                FlowWake::Probe(flow) => self.check_probe(now, flow),
             }
         }
         while let Some(flow) = self.flows.next_idle(now) {
@@ -171,7 +183,7 @@ impl TransactionLayer {
     /// When to call [`handle_timeout`](Self::handle_timeout); `None`: nothing is waited for.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.wakeups.next().into_iter().chain(self.flows.next()).min()
+        self.wakeups.next().into_iter().chain(self.flow_wakeups.next()).chain(self.flows.next()).min()
     }
 
     /// What came, went and was dropped so far.
@@ -298,7 +310,11 @@ impl TransactionLayer {
     }
 
     fn branch(&mut self) -> Text {
-        format!("{}{:016x}{:08x}", Via::MAGIC_COOKIE, self.random.next_u64(), self.random.next_u32()).into()
+        let (first, second) = (self.random.next_u64(), self.random.next_u32());
+        let mut branch = String::with_capacity(Via::MAGIC_COOKIE.len() + 24);
+        // A string takes everything.
+        let _ = write!(branch, "{}{first:016x}{second:08x}", Via::MAGIC_COOKIE);
+        branch.into()
     }
 
     fn tell(&mut self, event: Event) {
@@ -309,10 +325,10 @@ impl TransactionLayer {
         self.output.push_back(Output::Action(action));
     }
 
-    /// Looks at something after a while; says when.
-    fn wake(&mut self, now: Instant, wait: Duration, wake: Wake) -> Option<Instant> {
+    /// Looks at a connection after a while; says when.
+    fn wake(&mut self, now: Instant, wait: Duration, wake: FlowWake) -> Option<Instant> {
         let at = now.checked_add(wait)?;
-        self.wakeups.push(wait, at, wake);
+        self.flow_wakeups.push(wait, at, wake);
         Some(at)
     }
 
@@ -373,7 +389,7 @@ impl TransactionLayer {
             return self.handle_unframed(now, flow, &message);
         }
         match message {
-            Message::Request(request) => self.handle_request(now, flow, request),
+            Message::Request(request) => self.handle_request(now, flow, request, bytes),
             Message::Response(response) => self.handle_response(now, flow, response),
         }
     }
@@ -434,8 +450,10 @@ impl TransactionLayer {
             Wake::Client(id) => clients.get(id.0).is_some_and(|client| client.ends_at(at)),
             Wake::Stuck(id) => clients.get(id.0).is_some_and(|client| client.is_stuck_until(at)),
             Wake::Server(id) => servers.get(id.0).is_some_and(|server| server.ends_at(at)),
-            Wake::Slow(flow) | Wake::Pong(flow) => flows.waits_until(&flow, at),
-            Wake::Probe(flow) => probes.waits_until(&flow, at),
+        });
+        self.flow_wakeups.prune(flows.len() + probes.len(), |wake, at| match wake {
+            FlowWake::Slow(flow) | FlowWake::Pong(flow) => flows.waits_until(&flow, at),
+            FlowWake::Probe(flow) => probes.waits_until(&flow, at),
         });
     }
 }

@@ -1,10 +1,10 @@
 //! [`Transport`], [`Flow`], [`Transmit`], and what a server writes into Via: `received` and `rport`.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
-use sip_msg::{Host, Request, Text, Via};
+use sip_msg::{Cursor, Form, HeaderName, Host, Request, Text, TypedHeader, Unexpected, Via};
 
 /// What carries messages ([RFC 3261 §18]).
 ///
@@ -121,7 +121,37 @@ pub(crate) fn stamp(request: &mut Request, via: &mut Via, source: SocketAddr) {
         changed |= via.params.remove("received");
     }
     if changed {
-        request.headers_mut().replace_front(via);
+        request.headers_mut().replace_front(&Written::from(&*via));
+    }
+}
+
+/// About the longest Via that is usual, with room for `received` and `rport`.
+const LINE: usize = 192;
+
+/// A Via that is written already: with each part written for itself, its text would grow many times.
+pub(crate) struct Written(String);
+
+impl From<&Via> for Written {
+    fn from(via: &Via) -> Self {
+        let mut value = String::with_capacity(LINE);
+        // A string takes everything.
+        let _ = write!(value, "{via}");
+        Self(value)
+    }
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TypedHeader for Written {
+    const NAME: HeaderName = Via::NAME;
+    const FORM: Form = Via::FORM;
+
+    fn parse(cursor: &mut Cursor<'_>) -> Result<Self, Unexpected> {
+        Via::parse(cursor).map(|_| Self(String::new()))
     }
 }
 

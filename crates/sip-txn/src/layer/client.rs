@@ -12,6 +12,7 @@ use crate::key::TransactionKey;
 use crate::locate::{Locator, Target, Transports};
 use crate::non_invite_client::{self, NonInviteClient};
 use crate::timer::Timers;
+use crate::transport::Written;
 use crate::{ClientId, ConnectId, Ending, Event, Flow, QueryId, Question, RequestError, Transport};
 
 mod failover;
@@ -62,7 +63,7 @@ impl SendOptions {
 #[derive(Debug)]
 enum Machine {
     Invite(Box<InviteClient>),
-    NonInvite(Box<NonInviteClient>),
+    NonInvite(NonInviteClient),
 }
 
 /// Who is told about a request.
@@ -103,7 +104,7 @@ pub(super) struct Client {
     purpose: Purpose,
     stage: Stage,
     /// Without our Via. `None` when there is nothing more to try.
-    request: Option<Request>,
+    request: Option<Box<Request>>,
     method: Method,
     branch: Option<Text>,
     locator: Locator,
@@ -119,7 +120,7 @@ pub(super) struct Client {
     /// A provisional response has come.
     provisional: bool,
     /// A 503, kept while the next target is tried.
-    refused: Option<(Flow, Response)>,
+    refused: Option<Box<(Flow, Response)>>,
     /// Why the last target failed.
     why: Option<Text>,
 }
@@ -187,7 +188,7 @@ impl Machine {
         }
     }
 
-    fn handle_response(&mut self, now: Instant, response: Response) {
+    fn handle_response(&mut self, now: Instant, response: &Response) {
         match self {
             Self::Invite(machine) => machine.handle_input(now, invite_client::Input::Response(response)),
             Self::NonInvite(machine) => {
@@ -285,7 +286,7 @@ impl TransactionLayer {
             branch: options.branch,
             locator,
             method: request.method().clone(),
-            request: Some(request),
+            request: Some(Box::new(request)),
             ..Client::new(purpose, Method::ACK, Stage::Idle)
         };
         let client = ClientId(self.clients.insert(client).ok_or(RequestError::TooMany(limit))?);
@@ -347,11 +348,14 @@ impl TransactionLayer {
         }
         let last = !client.locator.has_more() && client.reused.is_none();
         let request = if last { client.request.take() } else { client.request.clone() };
-        let Some(mut request) = request else { return };
+        let Some(mut request) = request.map(|request| *request) else { return };
         let branch = client.branch.take().unwrap_or(fresh);
         let mut via = Via::new(Text::from_static(flow.transport.name()), sent_by, branch.clone());
         via.set_rport(None);
-        request.headers_mut().push_front(&via);
+        if self.config.alias && flow.transport == Transport::Tls {
+            via.params.set_flag("alias");
+        }
+        request.headers_mut().push_front(&Written::from(&via));
         Self::settle_contact(request.headers_mut(), &flow);
         if client.purpose == Purpose::Ack {
             self.clients.remove(id.0);
@@ -361,7 +365,7 @@ impl TransactionLayer {
         let machine = if *request.method() == Method::INVITE {
             Machine::Invite(Box::new(InviteClient::new(now, request, timing, reliable)))
         } else {
-            Machine::NonInvite(Box::new(NonInviteClient::new(now, request.to_bytes(), timing, reliable)))
+            Machine::NonInvite(NonInviteClient::new(now, request.to_bytes(), timing, reliable))
         };
         client.stage = Stage::Running { flow, key, machine };
         self.client_keys.insert(key, id);
@@ -394,9 +398,9 @@ impl TransactionLayer {
             self.judge(now, *used, &response);
         }
         if let Some(machine) = self.clients.get_mut(id.0).and_then(Client::machine) {
-            machine.handle_response(now, response);
+            machine.handle_response(now, &response);
         }
-        self.drain_client(now, id, false);
+        self.drain_with_response(now, id, false, Some(response));
     }
 
     /// Remembers where the peer sees us, if that is not where we think we are.
@@ -433,6 +437,16 @@ impl TransactionLayer {
 
     /// Does what a transaction asks for; `again`: what it sends was sent before.
     fn drain_client(&mut self, now: Instant, id: ClientId, again: bool) {
+        self.drain_with_response(now, id, again, None);
+    }
+
+    fn drain_with_response(
+        &mut self,
+        now: Instant,
+        id: ClientId,
+        again: bool,
+        mut response: Option<Response>,
+    ) {
         let mut ended = None;
         let mut refused = false;
         while let Some(client) = self.clients.get_mut(id.0) {
@@ -443,11 +457,12 @@ impl TransactionLayer {
                     self.counters.retransmitted += u64::from(again);
                     self.transmit(now, flow, bytes);
                 }
-                Some(Output::Deliver(response)) => {
+                Some(Output::Deliver) => {
+                    let Some(response) = response.take() else { continue };
                     client.provisional |= response.status().is_provisional();
                     let more = client.request.is_some() && !client.cancel_wanted;
                     if response.status() == StatusCode::SERVICE_UNAVAILABLE && more {
-                        client.refused = Some((flow, response));
+                        client.refused = Some(Box::new((flow, response)));
                         refused = true;
                     } else if client.purpose == Purpose::Request {
                         self.tell(Event::Response { client: id, flow, response });
@@ -531,7 +546,7 @@ impl TransactionLayer {
     fn run_cancel(&mut self, now: Instant, flow: Flow, branch: &str, bytes: Bytes) {
         let key = self.keys.client(branch, &Method::CANCEL);
         let (timing, reliable) = (self.config.timing, flow.transport.is_reliable());
-        let machine = Machine::NonInvite(Box::new(NonInviteClient::new(now, bytes, timing, reliable)));
+        let machine = Machine::NonInvite(NonInviteClient::new(now, bytes, timing, reliable));
         let client = Client::silent(Method::CANCEL, Stage::Running { flow, key, machine });
         if let Some(id) = self.clients.insert(client).map(ClientId) {
             self.client_keys.insert(key, id);

@@ -5,7 +5,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use sip_msg::{Frame, Host, Message, Text, Uri, Via};
 
-use super::{TransactionLayer, Waiting, Wake};
+use super::{FlowWake, TransactionLayer, Waiting};
 use crate::{Action, ConnectId, Event, Flow, Transmit, Transport};
 
 impl TransactionLayer {
@@ -168,7 +168,7 @@ impl TransactionLayer {
     /// Looks at a connection later. However often messages begin and end, one look at a time is enough.
     fn watch(&mut self, now: Instant, flow: Flow) {
         if self.flows.get(&flow).is_some_and(|connection| connection.watched_until.is_none()) {
-            let until = self.wake(now, self.config.limits.slow, Wake::Slow(flow));
+            let until = self.wake(now, self.config.limits.slow, FlowWake::Slow(flow));
             if let Some(connection) = self.flows.get(&flow) {
                 connection.watched_until = until;
             }

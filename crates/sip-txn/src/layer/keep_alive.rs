@@ -8,7 +8,7 @@ use bytes::Bytes;
 use rand_chacha::rand_core::RngCore;
 use sip_msg::Text;
 
-use super::{TransactionLayer, Wake};
+use super::{FlowWake, TransactionLayer};
 use crate::keep_alive::{Overdue, Verdict};
 use crate::stun::{self, Binding, TransactionId};
 use crate::{Action, Event, Flow, Transmit, Transport};
@@ -30,7 +30,7 @@ impl TransactionLayer {
         if flow.transport != Transport::Udp {
             let Some(connection) = self.flows.get(&flow) else { return false };
             if connection.pong_until.is_none() {
-                let until = self.wake(now, PONG, Wake::Pong(flow));
+                let until = self.wake(now, PONG, FlowWake::Pong(flow));
                 if let Some(connection) = self.flows.get(&flow) {
                     connection.pong_until = until;
                 }
@@ -62,7 +62,7 @@ impl TransactionLayer {
 
     fn send_probe(&mut self, now: Instant, flow: Flow, id: &TransactionId) {
         if let Some(wait) = self.probes.sent(&flow, now) {
-            self.wake(now, wait, Wake::Probe(flow));
+            self.wake(now, wait, FlowWake::Probe(flow));
         }
         self.act(Action::Transmit(Transmit { flow, bytes: stun::request(id).into() }));
     }

@@ -1,9 +1,10 @@
 //! The server side of the layer: requests, their transactions and responses.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
-use sip_msg::{Class, Message, Method, Request, Response, StatusCode, Text, To, Via};
+use sip_msg::{Class, Host, Message, Method, Request, Response, StatusCode, Text, To, Via};
 
 use super::{TransactionLayer, Waiting, Wake};
 use crate::flows::Peer;
@@ -16,8 +17,8 @@ use crate::{Action, ConnectId, Ending, Event, Flow, RespondError, ServerId, Tran
 
 #[derive(Debug)]
 enum Machine {
-    Invite(Box<InviteServer>),
-    NonInvite(Box<NonInviteServer>),
+    Invite(InviteServer),
+    NonInvite(NonInviteServer),
 }
 
 /// One server transaction and where its responses go.
@@ -29,7 +30,9 @@ pub(super) struct Server {
     /// The connection the request came on; for UDP, where the response goes to.
     reply: Flow,
     /// Where to connect to when that connection is gone (RFC 3261 §18.2.2), and the name to find there.
-    sent_by: (std::net::SocketAddr, Text),
+    sent_by: (SocketAddr, Option<Host>),
+    /// The request as it came and where from, for the 100 that we may have to say.
+    request: Option<(Bytes, SocketAddr)>,
     /// A CANCEL: the application knows nothing of it.
     silent: bool,
 }
@@ -70,8 +73,9 @@ impl Server {
 
 enum Step {
     Send(Bytes),
-    Ack(Request),
+    Ack,
     Again,
+    SayTrying,
     Ended(Ending),
 }
 
@@ -106,12 +110,15 @@ impl TransactionLayer {
         }
         Self::settle_contact(response.headers_mut(), &transaction.reply);
         transaction.respond(now, class, response.to_bytes());
+        if class != Class::Provisional {
+            transaction.request = None;
+        }
         self.drain_server(now, server, false);
         self.prune();
         Ok(())
     }
 
-    pub(super) fn handle_request(&mut self, now: Instant, flow: Flow, mut request: Request) {
+    pub(super) fn handle_request(&mut self, now: Instant, flow: Flow, mut request: Request, bytes: Bytes) {
         let Some(Ok(mut via)) = request.headers().all::<Via>().next() else { return };
         let key = self.keys.server(&request, &via, request.method());
         let known = self.server_keys.get(&key).copied();
@@ -127,7 +134,7 @@ impl TransactionLayer {
             return self.drain_server(now, known, true);
         }
         if method == Method::CANCEL {
-            return self.handle_cancel(now, flow, request, via, key);
+            return self.handle_cancel(now, flow, request, via, key, bytes);
         }
         if self.config.admission.as_ref().is_some_and(|admission| !admission.admit(now, &flow)) {
             self.counters.not_admitted += 1;
@@ -147,7 +154,7 @@ impl TransactionLayer {
         }
         self.note_via(&flow, &via);
         stamp(&mut request, &mut via, flow.remote);
-        let Some(server) = self.add_server(now, flow, request.clone(), &via, key, merge_key) else { return };
+        let Some(server) = self.add_server(now, flow, &method, &via, (key, merge_key), bytes) else { return };
         self.tell(Event::Request { server, flow, request });
         self.drain_server(now, server, false);
     }
@@ -156,10 +163,10 @@ impl TransactionLayer {
         &mut self,
         now: Instant,
         flow: Flow,
-        request: Request,
+        method: &Method,
         via: &Via,
-        key: TransactionKey,
-        merge_key: Option<TransactionKey>,
+        (key, merge_key): (TransactionKey, Option<TransactionKey>),
+        bytes: Bytes,
     ) -> Option<ServerId> {
         let (timing, reliable) = (self.config.timing, flow.transport.is_reliable());
         let address = response_address(via, flow.transport, flow.remote);
@@ -167,15 +174,17 @@ impl TransactionLayer {
         if flow.transport == Transport::Udp {
             reply.remote = address;
         }
-        let silent = *request.method() == Method::CANCEL;
-        let machine = if *request.method() == Method::INVITE {
-            Machine::Invite(Box::new(InviteServer::new(now, request, timing, reliable)))
+        let silent = *method == Method::CANCEL;
+        let machine = if *method == Method::INVITE {
+            Machine::Invite(InviteServer::new(now, timing, reliable))
         } else {
-            Machine::NonInvite(Box::new(NonInviteServer::new(now, request, timing, reliable)))
+            Machine::NonInvite(NonInviteServer::new(now, timing, reliable))
         };
-        let sent_by = (address, text(&via.sent_by.host));
-        let server =
-            ServerId(self.servers.insert(Server { machine, key, merge_key, reply, sent_by, silent })?);
+        // Over UDP there is no connection to lose.
+        let host = reliable.then(|| via.sent_by.host.detach());
+        let (sent_by, request) = ((address, host), Some((bytes, flow.remote)));
+        let server = Server { machine, key, merge_key, reply, sent_by, request, silent };
+        let server = ServerId(self.servers.insert(server)?);
         self.server_keys.insert(key, server);
         if let Some(merge_key) = merge_key {
             self.merge_keys.insert(merge_key, server);
@@ -196,8 +205,8 @@ impl TransactionLayer {
         match (machine, known) {
             (Some(Machine::Invite(machine)), Some(known)) => {
                 stamp(&mut ack, &mut via, flow.remote);
-                machine.handle_input(now, invite_server::Input::Ack(ack));
-                self.drain_server(now, known, false);
+                machine.handle_input(now, invite_server::Input::Ack);
+                self.drain_with(now, known, false, Some(ack));
             }
             _ if tag.is_some_and(|tag| tag == self.keys.stateless_tag(&ack)) => {
                 self.counters.absorbed_acks += 1
@@ -217,6 +226,7 @@ impl TransactionLayer {
         mut cancel: Request,
         mut via: Via,
         key: TransactionKey,
+        bytes: Bytes,
     ) {
         let invite = self.keys.server(&cancel, &via, &Method::INVITE);
         let invite = self.server_keys.get(&invite).copied();
@@ -231,7 +241,7 @@ impl TransactionLayer {
                 .and_then(|invite| self.to_tag(invite))
                 .unwrap_or_else(|| self.keys.stateless_tag(&cancel).into());
             let answer = Response::answer(&cancel, status).to_tag(&tag).build();
-            if let Some(server) = self.add_server(now, flow, cancel, &via, key, None) {
+            if let Some(server) = self.add_server(now, flow, &Method::CANCEL, &via, (key, None), bytes) {
                 if let Some(transaction) = self.servers.get_mut(server.0) {
                     transaction.respond(now, answer.class(), answer.to_bytes());
                 }
@@ -264,6 +274,10 @@ impl TransactionLayer {
 
     /// Does what a transaction asks for; `again`: what it sends was sent before.
     fn drain_server(&mut self, now: Instant, id: ServerId, again: bool) {
+        self.drain_with(now, id, again, None);
+    }
+
+    fn drain_with(&mut self, now: Instant, id: ServerId, again: bool, mut ack: Option<Request>) {
         while let Some(server) = self.servers.get_mut(id.0) {
             let (silent, flow) = (server.silent, server.reply);
             match step(&mut server.machine) {
@@ -271,7 +285,12 @@ impl TransactionLayer {
                     self.counters.retransmitted += u64::from(again);
                     self.send_response(now, id, bytes);
                 }
-                Some(Step::Ack(request)) => self.tell(Event::Ack { flow, request }),
+                Some(Step::Ack) => {
+                    if let Some(request) = ack.take() {
+                        self.tell(Event::Ack { flow, request });
+                    }
+                }
+                Some(Step::SayTrying) => self.say_trying(now, id),
                 Some(Step::Again) => self.tell(Event::Repeated { invite: id }),
                 Some(Step::Ended(ending)) => {
                     self.remove_server(id);
@@ -285,6 +304,25 @@ impl TransactionLayer {
         while let Some(server) = self.servers.get_mut(id.0) {
             let Some((wait, at)) = server.timers().poll_started() else { break };
             self.wakeups.push(wait, at, Wake::Server(id));
+        }
+    }
+
+    /// The application is silent: 100, made of the request as it came.
+    fn say_trying(&mut self, now: Instant, id: ServerId) {
+        let Some(server) = self.servers.get_mut(id.0) else { return };
+        let Some((bytes, source)) = server.request.take() else { return };
+        let Ok(Message::Request(mut request)) = Message::parse(bytes, &self.config.message_limits) else {
+            return;
+        };
+        if let Some(Ok(mut via)) = request.headers().all::<Via>().next() {
+            stamp(&mut request, &mut via, source);
+        }
+        let bytes = Response::answer(&request, StatusCode::TRYING).build().to_bytes();
+        match &mut server.machine {
+            Machine::Invite(machine) => {
+                machine.handle_input(now, invite_server::Input::Respond { class: Class::Provisional, bytes });
+            }
+            Machine::NonInvite(machine) => machine.handle_input(now, non_invite_server::Input::Trying(bytes)),
         }
     }
 
@@ -304,7 +342,8 @@ impl TransactionLayer {
         if !flow.transport.is_reliable() || self.flows.is_open(&flow) {
             return self.transmit(now, flow, bytes);
         }
-        let (address, name) = server.sent_by.clone();
+        let (address, host) = &server.sent_by;
+        let (address, name) = (*address, host.as_ref().map(text).unwrap_or_default());
         let peer = Peer::new(flow.transport, address, &name);
         if let Some(open) = self.flows.to(&peer) {
             return self.transmit(now, open, bytes);
@@ -342,13 +381,15 @@ fn step(machine: &mut Machine) -> Option<Step> {
     Some(match machine {
         Machine::Invite(machine) => match machine.poll_output()? {
             invite_server::Output::Send(bytes) => Step::Send(bytes),
-            invite_server::Output::Deliver(request) => Step::Ack(request),
+            invite_server::Output::Deliver => Step::Ack,
+            invite_server::Output::SayTrying => Step::SayTrying,
             invite_server::Output::Again => Step::Again,
             invite_server::Output::Ended { acknowledged: true } => Step::Ended(Ending::Normal),
             invite_server::Output::Ended { acknowledged: false } => Step::Ended(Ending::TimedOut),
         },
         Machine::NonInvite(machine) => match machine.poll_output()? {
             non_invite_server::Output::Send(bytes) => Step::Send(bytes),
+            non_invite_server::Output::SayTrying => Step::SayTrying,
             non_invite_server::Output::Ended => Step::Ended(Ending::Normal),
         },
     })

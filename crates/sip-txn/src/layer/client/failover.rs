@@ -35,7 +35,8 @@ impl TransactionLayer {
                         format!("no address found for {}", client.locator.domain()).into()
                     });
                     return match refused {
-                        Some((flow, response)) => {
+                        Some(refused) => {
+                            let (flow, response) = *refused;
                             self.tell(Event::Response { client: id, flow, response });
                             self.finish(id, Ending::Normal);
                         }
@@ -81,7 +82,7 @@ impl TransactionLayer {
     fn try_target(&mut self, now: Instant, id: ClientId, target: Target) -> bool {
         let Some(client) = self.clients.get_mut(id.0) else { return true };
         if target.transport == Transport::Udp {
-            let size = client.request.as_ref().map_or(0, wire_length);
+            let size = client.request.as_deref().map_or(0, wire_length);
             if size > self.config.datagram_bytes && client.oversize != Some(target.address) {
                 // RFC 3261 §18.1.1: over TCP, and back to UDP when the peer has none.
                 client.oversize = Some(target.address);
