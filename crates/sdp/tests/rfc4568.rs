@@ -154,3 +154,30 @@ fn an_encrypted_call_stays_encrypted_when_the_answerer_offers() {
     assert_eq!(media.protocol(), &Protocol::RTP_SAVPF);
     assert_eq!(media.attributes.get::<Crypto>().unwrap().unwrap().key_text(), BOB);
 }
+
+// rfc: 4568 §5.1.1 — an offer of SRTP without a key is not made, and no clear one in its place
+#[test]
+fn encryption_without_keys_is_not_offered() {
+    let mut alice = Negotiation::new(1);
+    let error = alice.offer(&able(SrtpPolicy::Required, &[])).unwrap_err();
+    assert_eq!(error, NegotiationError::Unofferable { stream: 0, lacks: "a key for SRTP" });
+    let mut bob = Negotiation::new(1);
+    let lines = format!("a=crypto:4 {SUITE_80} {ALICE}\r\n");
+    bob.answer(&description("RTP/SAVP", &lines), &able(SrtpPolicy::Optional, &[(SUITE_80, BOB)])).unwrap();
+    let error = bob.offer(&able(SrtpPolicy::Optional, &[])).unwrap_err();
+    assert!(
+        matches!(error, NegotiationError::Unofferable { .. }),
+        "an encrypted call does not become a clear one"
+    );
+    assert!(bob.refresh().is_ok(), "the failed offer left nothing behind");
+}
+
+// rfc: 4568 §5.1.2 — who has no key for an offered suite refuses the stream
+#[test]
+fn encryption_without_keys_is_not_answered() {
+    let lines = format!("a=crypto:1 {SUITE_80} {ALICE}\r\n");
+    let able = able(SrtpPolicy::Optional, &[(SUITE_32, BOB)]);
+    let error = Negotiation::new(1).answer(&description("RTP/SAVP", &lines), &able).unwrap_err();
+    assert!(error.to_string().ends_with(&Refused::NoUsableCrypto.to_string()), "{error}");
+    assert!(error.to_string().contains("crypto tag 1 passed over"), "{error}");
+}

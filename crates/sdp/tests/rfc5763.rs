@@ -140,3 +140,32 @@ fn no_ice_is_answered_with_none() {
         !answer.description.to_text().contains("ice-") && !answer.description.to_text().contains("candidate")
     );
 }
+
+// rfc: 8122 §5 — MD2 and MD5 verify nothing; another fingerprint beside them does
+#[test]
+fn broken_hashes_are_passed_over() {
+    let answer =
+        |lines: &str| Negotiation::new(1).answer(&browser(&format!("{lines}a=setup:actpass\r\n")), &able());
+    assert!(answer("a=fingerprint:MD5 AA:BB\r\n").is_err() && answer("a=fingerprint:md2 AA:BB\r\n").is_err());
+    let good = answer(&format!("a=fingerprint:md5 AA:BB\r\na=fingerprint:sha-256 XX\r\n{PRINT}")).unwrap();
+    let Security::Dtls { fingerprints, .. } = &good.agreement.first(MediaKind::Audio).unwrap().security
+    else {
+        panic!("no DTLS")
+    };
+    assert_eq!(fingerprints.len(), 1);
+    let said: Vec<String> = good.reasons.iter().map(|reason| reason.why.to_string()).collect();
+    assert!(said.contains(&"fingerprint passed over: md5 is broken".to_owned()), "{said:?}");
+    assert!(said.contains(&"SRTP with keys from DTLS, which we begin".to_owned()), "{said:?}");
+}
+
+// rfc: 8840 §4.1.1 — without ICE of our own 0.0.0.0 is an address to which nothing can be sent
+#[test]
+fn who_does_no_ice_sends_nothing_to_nowhere() {
+    let mut without = able();
+    without.streams[0].ice = None;
+    let offer = browser(&format!("{PRINT}a=setup:actpass\r\n"));
+    let answer = Negotiation::new(1).answer(&offer, &without).unwrap();
+    assert_eq!(answer.agreement.first(MediaKind::Audio).unwrap().direction, Direction::RecvOnly);
+    let whys: Vec<_> = answer.reasons.iter().map(|reason| reason.why.clone()).collect();
+    assert!(whys.contains(&sdp::Why::IceIgnored) && whys.contains(&sdp::Why::HeldByAddress));
+}

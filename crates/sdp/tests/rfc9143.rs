@@ -154,3 +154,44 @@ fn an_answer_of_rfc_8843_is_understood() {
     let agreement = alice.accept(&parse(&answer)).unwrap().agreement;
     assert_eq!(remotes(&agreement), [(10_000, None), (10_000, Some(0))]);
 }
+
+// rfc: 9143 §7.1.3 — a section with a port of its own in a first offer has a transport of its own, too
+#[test]
+fn the_tagged_transport_is_not_lent_to_who_has_a_port() {
+    let no_mux = OFFER.replace("a=mid:bar\r\na=rtcp-mux\r\n", "a=mid:bar\r\n");
+    let answer = Negotiation::new(1).answer(&parse(&no_mux), &able((20_000, 20_002))).unwrap();
+    assert_eq!((ports(&answer.description), group(&answer.description)), (vec![20_000, 20_002], None));
+    assert!(!answer.agreement.media[1].outcome.as_ref().unwrap().rtcp_mux);
+    assert!(answer.reasons.iter().any(|reason| reason.media == 1 && reason.why == sdp::Why::NotBundled));
+}
+
+// rfc: 9143 §7.1.3 — in a later offer the tagged section's attributes hold for all, whatever else the others say
+#[test]
+fn the_tagged_transport_holds_for_the_group() {
+    let later = OFFER
+        .replace("m=video 10002", "m=video 10000")
+        .replace("RTP/AVP", "UDP/TLS/RTP/SAVPF")
+        .replace("a=mid:foo\r\n", "a=mid:foo\r\na=setup:actpass\r\na=fingerprint:sha-256 AA:BB\r\n");
+    let mut able = able((20_000, 20_002));
+    for stream in &mut able.streams {
+        *stream = stream.clone().dtls([sdp::attribute::Fingerprint::new("sha-256", &[1; 32]).unwrap()]);
+    }
+    let answer = Negotiation::new(1).answer(&parse(&later), &able).unwrap();
+    assert_eq!(
+        (ports(&answer.description), group(&answer.description)),
+        (vec![20_000, 20_000], Some("BUNDLE foo bar"))
+    );
+    let why = sdp::Why::Bundled { with: 0 };
+    assert!(answer.reasons.iter().any(|reason| reason.media == 1 && reason.why == why));
+}
+
+// rfc: 9143 §7.3.2 — a section of a group that stands is not moved out of it by an answer
+#[test]
+fn no_section_leaves_a_standing_bundle_by_an_answer() {
+    let later = OFFER.replace("m=video 10002", "m=video 10000");
+    let mut able = able((20_000, 20_002));
+    able.streams[1].rtcp_mux = false;
+    let answer = Negotiation::new(1).answer(&parse(&later), &able).unwrap();
+    assert_eq!(ports(&answer.description), [20_000, 0]);
+    assert_eq!(answer.agreement.media[1].outcome, Err(Refused::BundleOnly));
+}
