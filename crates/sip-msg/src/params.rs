@@ -248,6 +248,9 @@ impl Params {
     pub(crate) fn read(cursor: &mut Cursor<'_>) -> Result<Self, Unexpected> {
         let mut params = Self::new();
         while cursor.eat_spaced(b';') {
+            if params.is_empty() {
+                params.0.reserve_exact(2);
+            }
             params.0.push(Param::read(cursor)?);
         }
         Ok(params)

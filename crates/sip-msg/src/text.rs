@@ -22,6 +22,7 @@ impl Text {
 
     /// Text of the program itself; nothing is copied.
     #[must_use]
+    #[inline]
     pub const fn from_static(text: &'static str) -> Self {
         Self(ByteString::from_static(text))
     }
@@ -31,13 +32,13 @@ impl Text {
     /// Some devices send display names in Latin-1; that must not lose us the call.
     #[must_use]
     pub fn from_bytes(bytes: Bytes) -> Self {
-        if core::str::from_utf8(&bytes).is_ok() {
-            return Self(ByteString::try_from(bytes).unwrap_or_default());
-        }
-        Self(bytes.iter().map(|&byte| char::from(byte)).collect::<String>().into())
+        let shared = ByteString::try_from(bytes.clone());
+        let latin_1 = |_| bytes.iter().map(|&byte| char::from(byte)).collect::<String>().into();
+        Self(shared.unwrap_or_else(latin_1))
     }
 
     /// Shares `bytes` that a grammar has found to be ASCII.
+    #[inline]
     pub(crate) fn of_ascii(bytes: Bytes) -> Self {
         Self(ByteString::try_from(bytes).unwrap_or_default())
     }

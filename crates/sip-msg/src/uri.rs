@@ -6,7 +6,7 @@ use alloc::{
     string::{String, ToString},
     vec::Vec,
 };
-use core::{fmt, ops::Range, str::FromStr};
+use core::{fmt, str::FromStr};
 
 use bytes::Bytes;
 
@@ -14,7 +14,6 @@ use crate::{
     Host, HostPort, Param, Params, StatusCode, Text,
     grammar::{self, Cursor, Unexpected},
     host::read_port,
-    span::Span,
 };
 
 mod compare;
@@ -79,19 +78,19 @@ impl Scheme {
 
 /// A URI as SIP uses it.
 ///
-/// It is kept as it stands on the wire, with a note where its parts lie: reading one copies nothing and allocates
-/// nothing, and writing gives the bytes that were read. [`Uri::user`] and [`Uri::password`] resolve percent escapes.
-/// `==` compares the parts; what names the same resource by [RFC 3261 §19.1.4] is asked with [`Uri::equivalent`].
+/// It is kept as it stands on the wire: reading one copies and allocates nothing, and writing gives the bytes that were
+/// read. [`Uri::user`] and [`Uri::password`] resolve percent escapes. `==` compares the parts; what names the same
+/// resource by [RFC 3261 §19.1.4] is asked with [`Uri::equivalent`].
 ///
 /// [RFC 3261 §19.1.4]: https://www.rfc-editor.org/rfc/rfc3261#section-19.1.4
 #[derive(Clone)]
 pub struct Uri {
+    /// Good by the grammar of its scheme, so that a search for separators finds the parts.
     text: Text,
     scheme: Scheme,
-    parts: Parts<Span>,
 }
 
-/// The parts that follow the scheme: where they lie in the text, or what they are to be.
+/// The parts that follow the scheme.
 #[derive(Clone, Copy, Default)]
 struct Parts<T> {
     /// `tel:` keeps its number here, an unknown scheme all that follows the colon.
@@ -149,53 +148,74 @@ impl Uri {
     pub(crate) fn read(cursor: &mut Cursor<'_>) -> Result<Self, Unexpected> {
         let start = cursor.at();
         let scheme = read_scheme(cursor)?;
-        let parts = match scheme {
-            Scheme::Sip | Scheme::Sips => read_sip(cursor)?,
-            Scheme::Tel => read_tel(cursor)?,
-            Scheme::Other(_) => read_other(cursor)?,
-        };
+        match scheme {
+            Scheme::Sip | Scheme::Sips => skip_sip(cursor)?,
+            Scheme::Tel => skip_tel(cursor)?,
+            Scheme::Other(_) => skip_other(cursor)?,
+        }
         if !cursor.is_at_end() {
             return Err(cursor.unexpected("the end of the URI"));
         }
-        if u32::try_from(cursor.at()).is_err() {
-            return Err(Unexpected { at: start, expected: "a URI below 4 GiB" });
-        }
-        let within = |part: Range<usize>| {
-            Span::new(part.start.saturating_sub(start), part.end.saturating_sub(start)).unwrap_or_default()
-        };
-        Ok(Self { text: cursor.text(start, cursor.at()), scheme, parts: parts.map(within) })
+        Ok(Self { text: cursor.text(start, cursor.at()), scheme })
     }
 
     /// Writes a URI of these parts.
     fn join(scheme: Scheme, parts: &Parts<String>) -> Self {
         let mut text = format!("{}:", scheme.as_str());
-        let mut put = |before: &str, part: &str| {
-            text.push_str(before);
-            let start = text.len();
-            text.push_str(part);
-            Span::new(start, text.len()).unwrap_or_default()
-        };
-        let user = parts.user.as_deref().map(|user| put("", user));
-        let password = user.and(parts.password.as_deref()).map(|password| put(":", password));
-        let host = put(if user.is_some() && !parts.host.is_empty() { "@" } else { "" }, &parts.host);
-        if let Some(port) = parts.port {
-            put("", &format!(":{port}"));
+        text.push_str(parts.user.as_deref().unwrap_or_default());
+        if let (Some(_), Some(password)) = (&parts.user, &parts.password) {
+            text.extend([":", password]);
         }
-        let params = put("", &parts.params);
-        let headers = parts.headers.as_deref().map(|headers| put("?", headers));
-        let parts = Parts { user, password, host, port: parts.port, params, headers };
-        Self { text: text.into(), scheme, parts }
+        if parts.user.is_some() && !parts.host.is_empty() {
+            text.push('@');
+        }
+        text.push_str(&parts.host);
+        if let Some(port) = parts.port {
+            text.extend([":", &port.to_string()]);
+        }
+        text.push_str(&parts.params);
+        if let Some(headers) = &parts.headers {
+            text.extend(["?", headers]);
+        }
+        Self { text: text.into(), scheme }
+    }
+
+    fn parts(&self) -> Parts<&str> {
+        let rest = self.text.split_once(':').map_or("", |(_, rest)| rest);
+        match self.scheme {
+            Scheme::Sip | Scheme::Sips => {
+                let (user, rest) =
+                    rest.split_once('@').map_or((None, rest), |(user, rest)| (Some(user), rest));
+                let password = user.and_then(|user| user.split_once(':'));
+                let (rest, headers) =
+                    rest.split_once('?').map_or((rest, None), |(rest, headers)| (rest, Some(headers)));
+                let (host_port, params) = rest.split_at(rest.find(';').unwrap_or(rest.len()));
+                let (host, port) = match host_port.rsplit_once(':') {
+                    Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()),
+                    _ => (host_port, None),
+                };
+                Parts {
+                    user: password.map(|(user, _)| user).or(user),
+                    password: password.map(|(_, password)| password),
+                    host,
+                    port,
+                    params,
+                    headers,
+                }
+            }
+            Scheme::Tel => {
+                let (number, params) = rest.split_at(rest.find(';').unwrap_or(rest.len()));
+                Parts { user: Some(number), params, ..Parts::default() }
+            }
+            Scheme::Other(_) => Parts { user: Some(rest), ..Parts::default() },
+        }
     }
 
     /// Changes parts; their text must be escaped.
     fn edit(&mut self, change: impl FnOnce(&mut Parts<String>)) {
-        let mut parts = self.parts.map(|part| String::from(self.part(part)));
+        let mut parts = self.parts().map(String::from);
         change(&mut parts);
         *self = Self::join(self.scheme.clone(), &parts);
-    }
-
-    fn part(&self, span: Span) -> &str {
-        self.text.get(span.range()).unwrap_or_default()
     }
 
     /// The scheme.
@@ -228,7 +248,7 @@ impl Uri {
     /// The user as it stands on the wire; for an unknown scheme all that follows the colon.
     #[must_use]
     pub fn raw_user(&self) -> Option<&str> {
-        self.parts.user.map(|user| self.part(user))
+        self.parts().user
     }
 
     /// The password, percent escapes resolved. Passwords in URIs are discouraged ([RFC 3261 §19.1.1]).
@@ -240,25 +260,25 @@ impl Uri {
     }
 
     fn raw_password(&self) -> Option<&str> {
-        self.parts.password.map(|password| self.part(password))
+        self.parts().password
     }
 
     /// The host; `None` for `tel:` and unknown schemes.
     #[must_use]
     pub fn host(&self) -> Option<Host> {
-        self.is_sip().then(|| Host::of(self.text.share(self.part(self.parts.host))))
+        self.is_sip().then(|| Host::of(self.text.share(self.parts().host)))
     }
 
     /// The port, when one is written.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
-        self.parts.port
+        self.parts().port
     }
 
     /// Host and port; `None` for `tel:` and unknown schemes.
     #[must_use]
     pub fn host_port(&self) -> Option<HostPort> {
-        Some(HostPort { host: self.host()?, port: self.parts.port })
+        Some(HostPort { host: self.host()?, port: self.port() })
     }
 
     /// The parameters, as they stand on the wire.
@@ -269,7 +289,7 @@ impl Uri {
     }
 
     fn raw_params(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
-        let params = self.part(self.parts.params).split(';').skip(1);
+        let params = self.parts().params.split(';').skip(1);
         params.map(|param| param.split_once('=').map_or((param, None), |(name, value)| (name, Some(value))))
     }
 
@@ -283,7 +303,7 @@ impl Uri {
     }
 
     fn raw_headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        let headers = self.parts.headers.map_or("", |headers| self.part(headers));
+        let headers = self.parts().headers.unwrap_or_default();
         headers
             .split('&')
             .filter(|header| !header.is_empty())
@@ -343,7 +363,7 @@ impl Uri {
     /// The same URI without a password: what may be shown and sent.
     #[must_use]
     pub fn without_password(mut self) -> Self {
-        if self.parts.password.is_some() {
+        if self.raw_password().is_some() {
             self.edit(|parts| parts.password = None);
         }
         self
@@ -404,7 +424,7 @@ impl Uri {
 
     /// Takes the headers after `?` away.
     pub fn clear_headers(&mut self) {
-        if self.parts.headers.is_some() {
+        if self.parts().headers.is_some() {
             self.edit(|parts| parts.headers = None);
         }
     }
@@ -416,7 +436,7 @@ impl Uri {
             Scheme::Other(name) => Scheme::Other(name.detach()),
             Scheme::Sip | Scheme::Sips | Scheme::Tel => self.scheme.clone(),
         };
-        Self { text: self.text.detach(), scheme, parts: self.parts }
+        Self { text: self.text.detach(), scheme }
     }
 
     /// A `tel:` URI as `sip:NUMBER@host;user=phone`; any other URI as it is ([RFC 3261 §19.1.6]).
@@ -429,7 +449,7 @@ impl Uri {
         if self.scheme != Scheme::Tel {
             return self.clone();
         }
-        let params = self.part(self.parts.params).to_ascii_lowercase();
+        let params = self.parts().params.to_ascii_lowercase();
         let mut params: Vec<&str> = params.split(';').skip(1).collect();
         params.sort_by_key(|param| {
             let name = param.split('=').next().unwrap_or_default();
@@ -497,36 +517,26 @@ fn read_scheme(cursor: &mut Cursor<'_>) -> Result<Scheme, Unexpected> {
     })
 }
 
-fn read_sip(cursor: &mut Cursor<'_>) -> Result<Parts<Range<usize>>, Unexpected> {
-    let mut parts = Parts::default();
-    // The user part may hold ; and ?, and the host part holds no @: so the @ tells them apart.
-    if memchr::memchr(b'@', cursor.rest()).is_some() {
-        let start = cursor.at();
-        cursor.skip_escaped(grammar::USER, "a user")?;
-        parts.user = Some(start..cursor.at());
-        if cursor.eat(b':') {
-            let start = cursor.at();
-            grammar::check_escapes(cursor.take_while(grammar::PASSWORD), start)?;
-            parts.password = Some(start..cursor.at());
-        }
-        cursor.expect(b'@', "@ after the user")?;
-    }
+fn skip_sip(cursor: &mut Cursor<'_>) -> Result<(), Unexpected> {
     let start = cursor.at();
+    // A user and a password, if they end in @; otherwise it was the host, and perhaps more.
+    cursor.skip_escaped(grammar::USER)?;
+    let has_user = cursor.at() > start;
+    if cursor.eat(b':') {
+        cursor.skip_escaped(grammar::PASSWORD)?;
+    }
+    if !(has_user && cursor.eat(b'@')) {
+        cursor.seek(start);
+    }
     Host::skip(cursor)?;
-    parts.host = start..cursor.at();
-    parts.port = if cursor.eat(b':') { Some(read_port(cursor)?) } else { None };
-    let start = cursor.at();
-    skip_params(cursor)?;
-    parts.params = start..cursor.at();
-    if cursor.eat(b'?') {
-        let start = cursor.at();
-        skip_headers(cursor)?;
-        parts.headers = Some(start..cursor.at());
+    if cursor.eat(b':') {
+        read_port(cursor)?;
     }
-    Ok(parts)
+    skip_params(cursor)?;
+    if cursor.eat(b'?') { skip_headers(cursor) } else { Ok(()) }
 }
 
-fn read_tel(cursor: &mut Cursor<'_>) -> Result<Parts<Range<usize>>, Unexpected> {
+fn skip_tel(cursor: &mut Cursor<'_>) -> Result<(), Unexpected> {
     const EXPECTED: &str = "a telephone number";
     let start = cursor.at();
     let rest = cursor.rest();
@@ -548,13 +558,10 @@ fn read_tel(cursor: &mut Cursor<'_>) -> Result<Parts<Range<usize>>, Unexpected> 
         return Err(Unexpected { at: start, expected: EXPECTED });
     }
     cursor.advance(number.len());
-    let user = Some(start..cursor.at());
-    let start = cursor.at();
-    skip_params(cursor)?;
-    Ok(Parts { user, params: start..cursor.at(), ..Parts::default() })
+    skip_params(cursor)
 }
 
-fn read_other(cursor: &mut Cursor<'_>) -> Result<Parts<Range<usize>>, Unexpected> {
+fn skip_other(cursor: &mut Cursor<'_>) -> Result<(), Unexpected> {
     let start = cursor.at();
     let rest = cursor.rest();
     let stops = |&byte: &u8| byte <= b' ' || matches!(byte, b'<' | b'>' | b'"' | 127);
@@ -567,14 +574,14 @@ fn read_other(cursor: &mut Cursor<'_>) -> Result<Parts<Range<usize>>, Unexpected
     }
     grammar::check_escapes(rest, start)?;
     cursor.advance(rest.len());
-    Ok(Parts { user: Some(start..cursor.at()), ..Parts::default() })
+    Ok(())
 }
 
 fn skip_params(cursor: &mut Cursor<'_>) -> Result<(), Unexpected> {
     while cursor.eat(b';') {
-        cursor.skip_escaped(grammar::URI_PARAM, "a URI parameter")?;
+        cursor.expect_escaped(grammar::URI_PARAM, "a URI parameter")?;
         if cursor.eat(b'=') {
-            cursor.skip_escaped(grammar::URI_PARAM, "a URI parameter's value")?;
+            cursor.expect_escaped(grammar::URI_PARAM, "a URI parameter's value")?;
         }
     }
     Ok(())
@@ -582,10 +589,9 @@ fn skip_params(cursor: &mut Cursor<'_>) -> Result<(), Unexpected> {
 
 fn skip_headers(cursor: &mut Cursor<'_>) -> Result<(), Unexpected> {
     loop {
-        cursor.skip_escaped(grammar::URI_HEADER, "a URI header")?;
+        cursor.expect_escaped(grammar::URI_HEADER, "a URI header")?;
         cursor.expect(b'=', "= after a URI header's name")?;
-        let value = cursor.at();
-        grammar::check_escapes(cursor.take_while(grammar::URI_HEADER), value)?;
+        cursor.skip_escaped(grammar::URI_HEADER)?;
         if !cursor.eat(b'&') {
             return Ok(());
         }
@@ -637,7 +643,7 @@ impl fmt::Display for Uri {
 impl fmt::Debug for Uri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = Cow::Borrowed(self);
-        if self.parts.password.is_some() {
+        if self.raw_password().is_some() {
             shown.to_mut().edit(|parts| parts.password = Some("****".into()));
         }
         f.write_str(&shown.text)
