@@ -30,6 +30,11 @@ pub struct Config {
     ///
     /// [RFC 3261 §18.1.1]: https://www.rfc-editor.org/rfc/rfc3261#section-18.1.1
     pub datagram_bytes: usize,
+    /// Whether TLS peers that we connect to may send us requests over those connections, whatever our port says (`alias` in
+    /// Via, [RFC 5923 §8.1]); without, they open their own. It takes a certificate of ours that they trust. False.
+    ///
+    /// [RFC 5923 §8.1]: https://www.rfc-editor.org/rfc/rfc5923#section-8.1
+    pub alias: bool,
     /// Whether a request that came already on another path is answered 482 ([RFC 3261 §8.2.2.2]), as a user agent must.
     /// A proxy sets it to false and sees them all.
     ///
@@ -53,6 +58,7 @@ impl Config {
             listening: Vec::new(),
             advertised: None,
             datagram_bytes: 1300,
+            alias: false,
             refuse_merged: true,
             tap: None,
             admission: None,
@@ -91,6 +97,13 @@ impl Config {
     #[must_use]
     pub fn message_limits(mut self, limits: sip_msg::Limits) -> Self {
         self.message_limits = limits;
+        self
+    }
+
+    /// Sets whether TLS peers may send requests over connections that we open.
+    #[must_use]
+    pub fn alias(mut self, alias: bool) -> Self {
+        self.alias = alias;
         self
     }
 

@@ -15,8 +15,6 @@ pub(crate) const LOCAL: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 pub(crate) struct Agent {
     pub(crate) layer: TransactionLayer,
     pub(crate) transports: Transports,
-    /// Calls itself so in Via, and takes requests over the connections it opens.
-    pub(crate) alias: Option<HostPort>,
     asked: u32,
 }
 
@@ -32,7 +30,7 @@ impl Agent {
         for (transport, address) in transports.local_addresses() {
             config = config.listen(*transport, *address);
         }
-        Self { layer: TransactionLayer::new(config), transports, alias: None, asked: 0 }
+        Self { layer: TransactionLayer::new(config), transports, asked: 0 }
     }
 
     pub(crate) fn address(&self, transport: Transport) -> SocketAddr {

@@ -1,10 +1,11 @@
 //! TLS: who may be on the other side.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use sip_msg::{Host, HostPort, Response, StatusCode};
+use sip_msg::{Response, StatusCode};
 use sip_txn::driver::{self, Settings};
-use sip_txn::{Event, Transport};
+use sip_txn::{Config, Event, TransactionLayer, Transport};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -62,21 +63,21 @@ async fn requests_go_back_over_a_connection_whose_peer_is_known() {
         let uri = format!("sips:localhost:{}", server.address(Transport::Tls).port());
         let client_tls = authority.client(shown);
         let mut client = Agent::bind(&[Transport::Udp], Some(client_tls)).await;
-        client.alias = alias.then(|| HostPort::new(Host::Name("localhost".into()), Some(5999)));
+        let here = SocketAddr::from(([127, 0, 0, 1], 5999));
+        client.layer = TransactionLayer::new(Config::new([2; 32]).listen(Transport::Tls, here).alias(alias));
         client.send(&uri);
         // The server answers, then asks the client at the address in its Via.
-        let (_, request) =
-            tokio::join!(async { while !matches!(client.event().await, Event::Response { .. }) {} }, async {
-                loop {
-                    if let Event::Request { server: id, request, .. } = server.event().await {
-                        let response = Response::answer(&request, StatusCode::OK).to_tag("b").build();
-                        server.layer.respond(driver::now(), id, response).unwrap();
-                        server.pump().await;
-                        return request;
-                    }
+        let answered = async { while !matches!(client.event().await, Event::Response { .. }) {} };
+        let answering = async {
+            loop {
+                if let Event::Request { server: id, request, .. } = server.event().await {
+                    let response = Response::answer(&request, StatusCode::OK).to_tag("b").build();
+                    server.layer.respond(driver::now(), id, response).unwrap();
+                    return server.pump().await;
                 }
-            });
-        drop(request);
+            }
+        };
+        timeout(Duration::from_secs(10), async { tokio::join!(answered, answering) }).await.unwrap();
         let client = client.serve(0);
         let outcome = server.ask("sips:localhost:5999").await;
         assert_eq!(outcome.is_ok(), expected, "{alias} {outcome:?}");
@@ -132,6 +133,7 @@ async fn half_handshakes_keep_nobody_out() {
         silent.push(TcpStream::connect(address).await.unwrap());
     }
     let mut client = Agent::bind(&[Transport::Udp], Some(authority.client(None))).await;
-    let asked = client.ask(&format!("sips:localhost:{}", address.port()));
+    let uri = format!("sips:localhost:{}", address.port());
+    let asked = client.ask(&uri);
     assert_eq!(timeout(Duration::from_secs(5), asked).await.unwrap(), Ok(StatusCode::OK));
 }

@@ -317,12 +317,14 @@ async fn our_handshake_offers_sip_and_needs_it_back() {
             };
             let mut socket = accept_hdr_async(stream, answer).await.unwrap();
             let message = socket.next().await;
-            (seen.unwrap(), message)
+            (seen.unwrap(), message, socket)
         });
         let mut client = Agent::bind(&[Transport::Udp], None).await;
         client.send(&format!("sip:{address};transport=ws"));
-        let outcome = timeout(Duration::from_millis(500), client.event()).await;
-        let ((path, headers), message) = accepting.await.unwrap();
+        // Both at once: the socket is open as long as the other side keeps it.
+        let (outcome, accepted) =
+            tokio::join!(timeout(Duration::from_millis(500), client.event()), accepting);
+        let ((path, headers), message, _open) = accepted.unwrap();
         assert_eq!((path.as_str(), headers["sec-websocket-protocol"].as_bytes()), ("/", &b"sip"[..]));
         assert_eq!(headers["host"], address.to_string());
         if echoes {

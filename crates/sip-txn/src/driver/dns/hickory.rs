@@ -16,7 +16,7 @@ use super::{HostResolver, Resolver, Resolving, by_preference};
 use crate::{Answer, NaptrRecord, Question, SrvRecord};
 
 /// How long one name server may take: three attempts fit into the time of one answer.
-const ATTEMPT: Duration = Duration::from_millis(1500);
+const ATTEMPT: Duration = Duration::from_secs(1);
 /// Answers in the cache.
 const CACHED: u64 = 1024;
 
