@@ -309,7 +309,9 @@ fn field(buffer: &Bytes, at: usize, line: &Line) -> Result<(Field, Span), ParseE
     let wrong = |offset: usize, expected| ParseError::HeaderLine { at: at + offset, expected };
     let colon = memchr::memchr(b':', bytes).unwrap_or(bytes.len());
     let (name, after) = bytes.split_at_checked(colon).unwrap_or((bytes, &[]));
-    let name = name.trim_ascii_end();
+    // Spaces and tabs only: a line break before the colon is none that HCOLON allows.
+    let length = name.iter().rposition(|byte| !matches!(byte, b' ' | b'\t')).map_or(0, |last| last + 1);
+    let name = name.get(..length).unwrap_or_default();
     let name = match HeaderName::known(name) {
         Some(known) if !after.is_empty() => known,
         _ => match grammar::run(name, grammar::TOKEN) {

@@ -57,6 +57,11 @@ fn verdict(text: impl Into<Vec<u8>>) -> Option<u16> {
     }
 }
 
+/// The status for what is no message at all; `None` for a message, whatever it lacks.
+fn no_message(text: impl Into<Vec<u8>>) -> Option<u16> {
+    parse(text).err().map(|error| error.status().code())
+}
+
 const GOOD: &str = "Via: SIP/2.0/UDP pc33.atlanta.com;branch=z9hG4bK776asdhds\r\nMax-Forwards: 70\r\n\
     To: Bob <sip:bob@biloxi.com>\r\nFrom: Alice <sip:alice@atlanta.com>;tag=1928301774\r\n\
     Call-ID: a84b4c76e66710@pc33.atlanta.com\r\nCSeq: 314159 INVITE";
