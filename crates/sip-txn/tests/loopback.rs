@@ -12,6 +12,10 @@ mod agent;
 mod certificates;
 #[path = "loopback/connections.rs"]
 mod connections;
+#[path = "loopback/dns.rs"]
+mod dns;
+#[path = "loopback/name_server.rs"]
+mod name_server;
 #[path = "loopback/tls.rs"]
 mod tls;
 #[path = "loopback/web_socket.rs"]

@@ -70,26 +70,25 @@ impl Dns {
 
     async fn naptr(&self, name: &str) -> Result<Answer, NetError> {
         let found = self.resolver.lookup(whole(name)?, RecordType::NAPTR).await?;
-        let records = found.answers().iter().filter_map(|record| match &record.data {
-            // RFC 3263 §4.1: a flag "s", no regular expression, and a replacement to ask SRV records for.
-            RData::NAPTR(naptr) if naptr.flags.eq_ignore_ascii_case(b"s") && naptr.regexp.is_empty() => {
-                let (order, preference) = (naptr.order, naptr.preference);
-                let service = std::str::from_utf8(&naptr.services).ok()?.into();
-                Some(NaptrRecord { order, preference, service, replacement: text(&naptr.replacement) })
+        let records = found.answers().iter().filter_map(|record| {
+            let RData::NAPTR(naptr) = &record.data else { return None };
+            // RFC 3263 §4.1: a replacement to ask SRV records for, and no regular expression.
+            if !naptr.flags.eq_ignore_ascii_case(b"s") || !naptr.regexp.is_empty() {
+                return None;
             }
-            _ => None,
+            let (order, preference) = (naptr.order, naptr.preference);
+            let service = std::str::from_utf8(&naptr.services).ok()?.into();
+            Some(NaptrRecord { order, preference, service, replacement: text(&naptr.replacement) })
         });
         Ok(Answer::Naptr(records.collect()))
     }
 
     async fn srv(&self, name: &str) -> Result<Answer, NetError> {
         let found = self.resolver.lookup(whole(name)?, RecordType::SRV).await?;
-        let records = found.answers().iter().filter_map(|record| match &record.data {
-            RData::SRV(srv) => {
-                let (priority, weight, port) = (srv.priority, srv.weight, srv.port);
-                Some(SrvRecord { priority, weight, port, target: text(&srv.target) })
-            }
-            _ => None,
+        let records = found.answers().iter().filter_map(|record| {
+            let RData::SRV(srv) = &record.data else { return None };
+            let (priority, weight, port) = (srv.priority, srv.weight, srv.port);
+            Some(SrvRecord { priority, weight, port, target: text(&srv.target) })
         });
         Ok(Answer::Srv(records.collect()))
     }
