@@ -70,6 +70,12 @@ pub(crate) fn number<N: std::str::FromStr>(text: &str) -> Option<N> {
     digits.then(|| text.parse().ok()).flatten()
 }
 
+/// The parts before and after the first such octet, an ASCII character; for short texts faster than `str::split_once`.
+pub(crate) fn split_once(text: &str, separator: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|byte| byte == separator)?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
+}
+
 /// Digits of any length; what a `u64` cannot count is its highest value.
 pub(crate) fn long_number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -79,50 +85,96 @@ pub(crate) fn long_number(text: &str) -> Option<u64> {
 /// The value of a line or attribute, taken apart from the left; knows the column for errors.
 #[derive(Clone, Copy)]
 pub(crate) struct Fields<'a> {
-    whole: &'a str,
-    at: usize,
+    length: usize,
+    rest: &'a str,
+    spread: bool,
 }
 
 impl<'a> Fields<'a> {
     pub(crate) const fn new(whole: &'a str) -> Self {
-        Self { whole, at: 0 }
+        Self { length: whole.len(), rest: whole, spread: false }
     }
 
     /// What is left.
-    pub(crate) fn rest(&self) -> &'a str {
-        self.whole.get(self.at..).unwrap_or_default()
+    pub(crate) const fn rest(&self) -> &'a str {
+        self.rest
     }
 
     /// What lies between here and where the other is, without the blanks at its end.
     pub(crate) fn up_to(&self, other: &Self) -> &'a str {
-        self.whole.get(self.at..other.at).unwrap_or_default().trim_end_matches(' ')
+        let length = self.rest.len().saturating_sub(other.rest.len());
+        self.rest.get(..length).unwrap_or_default().trim_end_matches(' ')
     }
 
     /// The column of what is left, from 1.
     pub(crate) const fn column(&self) -> usize {
-        self.at + 1
+        self.length - self.rest.len() + 1
     }
 
     /// Takes up to the separator, an ASCII character, which is dropped; all that is left when there is none.
     pub(crate) fn until(&mut self, separator: u8) -> &'a str {
-        let rest = self.rest();
-        let length = rest.bytes().position(|byte| byte == separator).unwrap_or(rest.len());
-        self.at = (self.at + length + 1).min(self.whole.len());
-        rest.get(..length).unwrap_or_default()
+        let (field, rest) = split_once(self.rest, separator).unwrap_or((self.rest, ""));
+        self.rest = rest;
+        field
     }
 
     /// Takes a word; the blanks behind it are dropped.
     pub(crate) fn word(&mut self) -> &'a str {
-        let field = self.until(b' ');
-        while self.whole.as_bytes().get(self.at) == Some(&b' ') {
-            self.at += 1;
+        let length = self.rest.bytes().position(|byte| byte == b' ').unwrap_or(self.rest.len());
+        self.take_octets(length)
+    }
+
+    /// Takes so many octets, an ASCII character or the end behind them, and drops the blanks behind them.
+    fn take_octets(&mut self, length: usize) -> &'a str {
+        let Some((field, mut rest)) = self.rest.split_at_checked(length) else { return "" };
+        if let Some(after) = rest.strip_prefix(' ') {
+            rest = after;
+            while let Some(after) = rest.strip_prefix(' ') {
+                rest = after;
+                self.spread = true;
+            }
         }
+        self.rest = rest;
         field
+    }
+
+    /// True when somewhere more than one blank stood between two words.
+    pub(crate) const fn is_spread(&self) -> bool {
+        self.spread
+    }
+
+    /// Steps over this text, if it comes next and no blank behind it.
+    pub(crate) fn skip(&mut self, text: &str) -> bool {
+        let after = self.rest.strip_prefix(text).filter(|after| !after.starts_with(' '));
+        self.rest = after.unwrap_or(self.rest);
+        after.is_some()
     }
 
     /// Takes a word if it passes the check.
     pub(crate) fn word_if(&mut self, check: impl FnOnce(&str) -> bool) -> Option<&'a str> {
         self.take(Self::word, |field| check(field).then_some(field))
+    }
+
+    /// Takes a word if it is a token.
+    pub(crate) fn token(&mut self) -> Option<&'a str> {
+        self.word_of(token_length(self.rest))
+    }
+
+    /// Takes a word if it is made of digits.
+    pub(crate) fn digits(&mut self) -> Option<&'a str> {
+        let end = self.rest.bytes().position(|byte| !byte.is_ascii_digit());
+        self.word_of(end.unwrap_or(self.rest.len()))
+    }
+
+    /// Takes digits of any length; what a `u64` cannot count is its highest value.
+    pub(crate) fn long_number(&mut self) -> Option<u64> {
+        self.digits().map(|digits| digits.parse().unwrap_or(u64::MAX))
+    }
+
+    /// Takes a word if it has this length, and not none.
+    fn word_of(&mut self, length: usize) -> Option<&'a str> {
+        let ends = matches!(self.rest.as_bytes().get(length), None | Some(b' '));
+        (length > 0 && ends).then(|| self.take_octets(length))
     }
 
     /// Takes a number that ends at a blank or the end.
@@ -136,10 +188,10 @@ impl<'a> Fields<'a> {
         one: fn(&mut Self) -> &'a str,
         make: impl FnOnce(&'a str) -> Option<T>,
     ) -> Option<T> {
-        let before = self.at;
+        let before = *self;
         let made = make(one(self));
         if made.is_none() {
-            self.at = before;
+            *self = before;
         }
         made
     }

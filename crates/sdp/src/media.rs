@@ -8,7 +8,7 @@ use crate::attribute::{Attributes, Rtpmap};
 use crate::bandwidth::Bandwidth;
 use crate::connection::Connection;
 use crate::few::Few;
-use crate::grammar::{Fields, check_text, check_token, is_protocol, is_token, number};
+use crate::grammar::{Fields, check_text, check_token, is_protocol, number, split_once};
 use crate::payload;
 use crate::session::Secret;
 use crate::{BuildError, ParseError, Text};
@@ -164,27 +164,26 @@ impl Media {
     }
 
     pub(crate) fn parse(fields: &mut Fields<'_>, owner: &Text) -> Result<Self, &'static str> {
-        let kind = fields.word_if(is_token).ok_or("a media type")?;
+        let kind = fields.token().ok_or("a media type")?;
         let port = fields.take(Fields::word, |word| {
             let (port, count) =
-                word.split_once('/').map_or((word, None), |(port, count)| (port, Some(count)));
+                split_once(word, b'/').map_or((word, None), |(port, count)| (port, Some(count)));
             let count = count.map(|count| number::<u32>(count).filter(|&count| count > 0));
             (count != Some(None)).then_some((number::<u16>(port)?, count.flatten()))
         });
         let (port, port_count) = port.ok_or("a port of 0 to 65535")?;
         let protocol = fields.word_if(is_protocol).ok_or("a transport protocol")?;
         let before = *fields;
-        let mut length = 0;
         while !fields.rest().is_empty() {
-            length += fields.word_if(is_token).ok_or("a format")?.len() + 1;
+            fields.token().ok_or("a format")?;
         }
         let formats = before.up_to(fields);
         if formats.is_empty() {
             return Err("a format");
         }
-        let formats = match formats.len() + 1 == length {
-            true => owner.share(formats),
-            false => Text::from(formats.split_ascii_whitespace().collect::<Vec<_>>().join(" ")),
+        let formats = match fields.is_spread() {
+            false => owner.share(formats),
+            true => Text::from(formats.split_ascii_whitespace().collect::<Vec<_>>().join(" ")),
         };
         let mut media = Self::from_parts(owner.share(kind), port, Protocol(owner.share(protocol)), formats);
         media.port_count = port_count;

@@ -3,6 +3,7 @@
 //! [RFC 8866 §5.2]: https://www.rfc-editor.org/rfc/rfc8866#section-5.2
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::connection::Address;
 use crate::grammar::{Fields, is_word};
@@ -19,6 +20,10 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// What is there before the line is read.
+    pub(crate) const BLANK: Self =
+        Self { text: Text::EMPTY, address: Address::Ip(IpAddr::V4(Ipv4Addr::UNSPECIFIED)) };
+
     /// An origin; the version rises with each change.
     ///
     /// # Errors
@@ -86,27 +91,17 @@ impl Origin {
 
     pub(crate) fn parse(fields: &mut Fields<'_>, owner: &Text) -> Result<Self, &'static str> {
         let before = *fields;
-        let username = fields.word_if(is_word).ok_or("a user name")?;
-        let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let session_id = fields.word_if(digits).ok_or("a session id in digits")?;
-        let version = fields.word_if(digits).ok_or("a session version in digits")?;
-        let start = fields.column() - before.column();
-        let address_field = *fields;
+        fields.word_if(is_word).ok_or("a user name")?;
+        fields.digits().ok_or("a session id in digits")?;
+        fields.digits().ok_or("a session version in digits")?;
         let address = Address::parse_origin(fields, owner)?;
         let text = before.up_to(fields);
-        let is_tidy = start == username.len() + session_id.len() + version.len() + 3
-            && !has_double_blank(address_field.up_to(fields));
-        let text = if is_tidy {
-            owner.share(text)
-        } else {
-            Text::from(text.split_ascii_whitespace().collect::<Vec<_>>().join(" "))
+        let text = match fields.is_spread() {
+            false => owner.share(text),
+            true => Text::from(text.split_ascii_whitespace().collect::<Vec<_>>().join(" ")),
         };
         Ok(Self { text, address })
     }
-}
-
-fn has_double_blank(text: &str) -> bool {
-    text.as_bytes().windows(2).any(|pair| pair == b"  ")
 }
 
 impl fmt::Display for Origin {

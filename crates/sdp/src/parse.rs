@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use crate::attribute::{Attribute, Attributes};
 use crate::connection::Connection;
-use crate::few::Few;
 use crate::grammar::{Fields, token_length};
 use crate::session::{Secret, SessionDescription};
 use crate::{Bandwidth, Limits, Media, Origin, ParseError, Text, Time};
@@ -50,7 +49,9 @@ impl SessionDescription {
     /// As [`parse`](Self::parse), and [`ParseError::TooLarge`] when a limit is passed.
     pub fn parse_within(text: &str, limits: &Limits) -> Result<Self, ParseError> {
         check_size(text.len(), limits)?;
-        Parser { text: Text::from(Arc::<str>::from(text)), limits, unknown_lines: 0 }.run()
+        let mut parser = Parser::new(text, limits);
+        parser.run()?;
+        Ok(parser.session)
     }
 }
 
@@ -73,7 +74,6 @@ struct Line<'a> {
     number: usize,
     letter: char,
     value: &'a str,
-    whole: &'a str,
 }
 
 impl Line<'_> {
@@ -87,9 +87,17 @@ impl Line<'_> {
         ParseError::Malformed { line: self.number, letter: self.letter, column: 1, expected }
     }
 
+    const fn repeated(&self) -> ParseError {
+        ParseError::Repeated { line: self.number, letter: self.letter }
+    }
+
+    fn first(&self, seen: &mut bool) -> Result<(), ParseError> {
+        if std::mem::replace(seen, true) { Err(self.repeated()) } else { Ok(()) }
+    }
+
     fn once<T>(&self, slot: &mut Option<T>, value: T) -> Result<(), ParseError> {
         if slot.is_some() {
-            return Err(ParseError::Repeated { line: self.number, letter: self.letter });
+            return Err(self.repeated());
         }
         *slot = Some(value);
         Ok(())
@@ -109,6 +117,11 @@ impl Line<'_> {
         }
     }
 
+    /// The line with its letter.
+    fn whole(&self) -> Text {
+        Text::from(format!("{}={}", self.letter, self.value))
+    }
+
     /// A value that may not be empty; [`Lines`] has seen that it has no NUL and no line end.
     fn text(&self, owner: &Text) -> Result<Text, ParseError> {
         if self.value.is_empty() { Err(self.error(1, "text")) } else { Ok(owner.share(self.value)) }
@@ -117,166 +130,219 @@ impl Line<'_> {
 
 /// The lines of a text: each ends with CRLF, LF or the end.
 struct Lines<'a> {
-    rest: &'a str,
+    text: &'a str,
+    at: usize,
     number: usize,
-    /// How many octets are left from the first NUL on; 0 without one.
-    from_nul: usize,
 }
 
 impl<'a> Lines<'a> {
-    fn new(text: &'a str) -> Self {
-        let from_nul = memchr::memchr(0, text.as_bytes()).map_or(0, |at| text.len() - at);
-        Self { rest: text, number: 0, from_nul }
-    }
-
     /// The next line; `None` at the end, or when only line ends are left.
-    fn next(&mut self) -> Option<Result<Line<'a>, ParseError>> {
-        let bytes = self.rest.as_bytes();
-        let end = memchr::memchr2(b'\r', b'\n', bytes).unwrap_or(bytes.len());
-        if end == 0 && bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
-            return None;
-        }
-        self.number += 1;
-        let whole = self.rest.get(..end).unwrap_or_default();
-        let nul = bytes.len().checked_sub(self.from_nul).filter(|nul| *nul < end);
-        let after = match bytes.get(end..) {
-            Some([b'\r', b'\n', ..]) => end + 2,
-            Some([b'\r', _, ..]) => return Some(Err(self.malformed(whole, end))),
-            _ => end + 1,
+    fn next(&mut self) -> Result<Option<Line<'a>>, ParseError> {
+        let start = self.at;
+        let rest = self.text.as_bytes().get(start..).unwrap_or_default();
+        let mut length = position_below_14(rest);
+        let end = match rest.get(length..) {
+            Some([b'\r', b'\n', ..]) => 2,
+            Some([b'\n', ..]) => 1,
+            _ => self.unusual_end(rest, &mut length)?,
         };
-        self.rest = self.rest.get(after..).unwrap_or_default();
-        if let Some(at) = nul {
-            return Some(Err(self.malformed(whole, at)));
+        self.at = start + length + end;
+        self.number += 1;
+        if let [letter @ b'a'..=b'z', b'=', ..] = rest
+            && let Some(value) = self.text.get(start + 2..start + length)
+        {
+            return Ok(Some(Line { number: self.number, letter: char::from(*letter), value }));
         }
-        Some(match (letter(whole), whole.get(2..)) {
-            (Some(letter), Some(value)) => Ok(Line { number: self.number, letter, value, whole }),
-            _ => Err(ParseError::Malformed {
-                line: self.number,
-                letter: '?',
-                column: 1,
-                expected: "a letter and =",
-            }),
-        })
+        if rest.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
+            self.number -= 1;
+            return Ok(None);
+        }
+        Err(ParseError::Malformed { line: self.number, letter: '?', column: 1, expected: "a letter and =" })
     }
 
-    /// The error of a NUL or a CR inside a line.
-    fn malformed(&self, line: &str, at: usize) -> ParseError {
-        let letter = letter(line).unwrap_or('?');
-        let expected = "no NUL and no CR inside a line";
-        ParseError::Malformed { line: self.number, letter, column: at + 1, expected }
+    /// The length of a line with other control characters in it, or of the last line, and of its end.
+    #[cold]
+    fn unusual_end(&self, rest: &[u8], length: &mut usize) -> Result<usize, ParseError> {
+        loop {
+            match rest.get(*length..) {
+                Some([b'\r', b'\n', ..]) => return Ok(2),
+                Some([b'\n', ..] | [b'\r']) => return Ok(1),
+                Some([0 | b'\r', ..]) => {
+                    let letter = match rest {
+                        [letter @ b'a'..=b'z', b'=', ..] => char::from(*letter),
+                        _ => '?',
+                    };
+                    let (line, expected) = (self.number + 1, "no NUL and no CR inside a line");
+                    return Err(ParseError::Malformed { line, letter, column: *length + 1, expected });
+                }
+                Some([_, after @ ..]) => *length += 1 + position_below_14(after),
+                Some([]) | None => return Ok(0),
+            }
+        }
+    }
+
+    /// How many octets are left.
+    const fn left(&self) -> usize {
+        self.text.len().saturating_sub(self.at)
     }
 }
 
-/// The letter before the `=`.
-fn letter(line: &str) -> Option<char> {
-    match line.as_bytes() {
-        [letter, b'=', ..] if letter.is_ascii_lowercase() => Some(char::from(*letter)),
-        _ => None,
+/// Where the first octet below 14 is, among them NUL, LF and CR; the length when there is none. Eight octets at a time: SDP's
+/// lines are too short for vectors.
+fn position_below_14(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        // A borrow sets the high bit of an octet below 14; only octets behind the first such one can be wrong.
+        let below = word.wrapping_sub(14 * ONES) & !word & (128 * ONES);
+        if below != 0 {
+            return index * 8 + below.trailing_zeros() as usize / 8;
+        }
     }
+    words.len() * 8 + rest.iter().position(|&byte| byte < 14).unwrap_or(rest.len())
 }
 
 struct Parser<'a> {
     text: Text,
     limits: &'a Limits,
+    session: SessionDescription,
+    has_origin: bool,
+    has_name: bool,
     unknown_lines: usize,
 }
 
-impl Parser<'_> {
-    fn run(mut self) -> Result<SessionDescription, ParseError> {
-        let whole = self.text.clone();
-        let mut lines = Lines::new(&whole);
-        let first = lines.next().ok_or(ParseError::Missing('v'))??;
-        if (first.letter, first.value.trim_end()) != ('v', "0") {
-            return Err(first.misplaced("v=0 as the first line"));
+impl<'a> Parser<'a> {
+    fn new(text: &str, limits: &'a Limits) -> Self {
+        Self {
+            text: Text::from(Arc::<str>::from(text)),
+            limits,
+            session: SessionDescription::new(Origin::BLANK),
+            has_origin: false,
+            has_name: false,
+            unknown_lines: 0,
         }
-        let mut head = Head::default();
-        let mut media: Vec<Media> = Vec::new();
-        while let Some(line) = lines.next() {
-            if lines.number > self.limits.lines {
-                return Err(ParseError::TooLarge { what: "lines", limit: self.limits.lines });
-            }
-            let line = line?;
-            match (line.letter, media.last_mut()) {
-                ('m', last) => {
-                    last.map_or(&mut head.attributes, |last| &mut last.attributes).settle();
-                    if media.len() >= self.limits.media {
-                        return Err(ParseError::TooLarge {
-                            what: "media sections",
-                            limit: self.limits.media,
-                        });
-                    }
-                    // Most have one section, and a second one is followed by more.
-                    if media.is_empty() {
-                        media.reserve_exact(1);
-                    }
-                    media.push(line.typed(|fields| Media::parse(fields, &self.text))?);
-                }
-                ('a', Some(section)) => {
-                    if let Err(error) = self.attribute(line, &mut section.attributes, lines.rest) {
-                        self.set_aside(line, section, error)?;
-                    }
-                }
-                (_, Some(section)) => {
-                    if let Err(error) = self.media_line(line, section) {
-                        self.set_aside(line, section, error)?;
-                    }
-                }
-                ('a', None) => self.attribute(line, &mut head.attributes, lines.rest)?,
-                (_, None) => self.session_line(line, &mut head)?,
-            }
-        }
-        media.last_mut().map_or(&mut head.attributes, |last| &mut last.attributes).settle();
-        head.finish(media)
     }
 
-    fn session_line(&mut self, line: Line<'_>, head: &mut Head) -> Result<(), ParseError> {
-        let owner = &self.text;
+    fn run(&mut self) -> Result<(), ParseError> {
+        let whole = self.text.clone();
+        let mut lines = Lines { text: &whole, at: 0, number: 0 };
+        while let Some(line) = lines.next()? {
+            if line.number == 1 {
+                if (line.letter, line.value.trim_end()) != ('v', "0") {
+                    return Err(line.misplaced("v=0 as the first line"));
+                }
+            } else if line.number > self.limits.lines {
+                return Err(ParseError::TooLarge { what: "lines", limit: self.limits.lines });
+            } else if line.letter == 'm' {
+                self.begin_section(line)?;
+            } else if self.session.media.is_empty() {
+                self.session_line(line, lines.left())?;
+            } else if let Err(error) = self.media_line(line, lines.left()) {
+                self.set_aside(line, error)?;
+            }
+        }
+        self.last_attributes().settle();
+        let missing = match () {
+            () if lines.number == 0 => 'v',
+            () if !self.has_origin => 'o',
+            () if self.session.times.is_empty() => 't',
+            () => return Ok(()),
+        };
+        Err(ParseError::Missing(missing))
+    }
+
+    fn begin_section(&mut self, line: Line<'_>) -> Result<(), ParseError> {
+        self.last_attributes().settle();
+        let (limit, media) = (self.limits.media, &mut self.session.media);
+        if media.len() >= limit {
+            return Err(ParseError::TooLarge { what: "media sections", limit });
+        }
+        // Most have one section, and a second one is followed by more.
+        if media.is_empty() {
+            media.reserve_exact(1);
+        }
+        media.push(line.typed(|fields| Media::parse(fields, &self.text))?);
+        Ok(())
+    }
+
+    fn last_attributes(&mut self) -> &mut Attributes {
+        match self.session.media.last_mut() {
+            Some(section) => &mut section.attributes,
+            None => &mut self.session.attributes,
+        }
+    }
+
+    fn session_line(&mut self, line: Line<'_>, left: usize) -> Result<(), ParseError> {
+        let (owner, session) = (&self.text, &mut self.session);
         match line.letter {
-            'o' => line.once(&mut head.origin, line.typed(|fields| Origin::parse(fields, owner))?)?,
-            's' => line.once(&mut head.name, owner.share(line.value))?,
-            'i' => line.once(&mut head.information, owner.share(line.value))?,
-            'u' => line.once(&mut head.uri, line.text(owner)?)?,
-            'e' => head.emails.push(line.text(owner)?),
-            'p' => head.phones.push(line.text(owner)?),
-            'c' => head.connections.push(line.typed(|fields| Connection::parse(fields, owner))?),
-            'b' => head.bandwidths.push(line.typed(|fields| Bandwidth::parse(fields, owner))?),
-            't' => head.times.push(line.typed(Time::parse)?),
+            'a' => attribute(line, &mut session.attributes, owner, left, self.limits)?,
+            'o' => {
+                line.first(&mut self.has_origin)?;
+                session.origin = line.typed(|fields| Origin::parse(fields, owner))?;
+            }
+            's' => {
+                line.first(&mut self.has_name)?;
+                if !line.value.is_empty() {
+                    session.name = owner.share(line.value);
+                }
+            }
+            'i' if line.value.is_empty() => {}
+            'i' => line.once(&mut session.information, owner.share(line.value))?,
+            'u' => line.once(&mut session.uri, line.text(owner)?)?,
+            'e' => session.emails.push(line.text(owner)?),
+            'p' => session.phones.push(line.text(owner)?),
+            'c' => session.connections.push(line.typed(|fields| Connection::parse(fields, owner))?),
+            'b' => session.bandwidths.push(line.typed(|fields| Bandwidth::parse(fields, owner))?),
+            't' => session.times.push(line.typed(Time::parse)?),
             'r' | 'z' => {
-                let time = head.times.last_mut().ok_or_else(|| line.error(1, "a t= line before"))?;
+                let time = session.times.last_mut().ok_or_else(|| line.error(1, "a t= line before"))?;
                 let list = if line.letter == 'r' { &mut time.repeats } else { &mut time.zones };
                 list.push(line.text(owner)?);
             }
-            'k' => line.once(&mut head.key, Secret(line.text(owner)?))?,
-            'v' => return Err(ParseError::Repeated { line: line.number, letter: 'v' }),
-            _ => head.unknown.push(self.unknown(line)?),
+            'k' => line.once(&mut session.key, Secret(line.text(owner)?))?,
+            'v' => return Err(line.repeated()),
+            _ => {
+                let kept = self.unknown(line)?;
+                self.session.unknown.push(kept);
+            }
         }
         Ok(())
     }
 
-    fn media_line(&mut self, line: Line<'_>, section: &mut Media) -> Result<(), ParseError> {
+    fn media_line(&mut self, line: Line<'_>, left: usize) -> Result<(), ParseError> {
         let owner = &self.text;
+        let Some(section) = self.session.media.last_mut() else { return Ok(()) };
         match line.letter {
+            'a' => attribute(line, &mut section.attributes, owner, left, self.limits)?,
+            'i' if line.value.is_empty() => {}
             'i' => line.once(&mut section.information, owner.share(line.value))?,
             'c' => section.connections.push(line.typed(|fields| Connection::parse(fields, owner))?),
             'b' => section.bandwidths.push(line.typed(|fields| Bandwidth::parse(fields, owner))?),
             'k' => line.once(&mut section.key, Secret(line.text(owner)?))?,
-            _ if is_session_letter(line.letter) => {
+            letter if is_session_letter(letter) => {
                 return Err(line.misplaced("i, c, b, k, a or m in a media section"));
             }
-            _ => section.odd.get_or_insert_default().lines.push(self.unknown(line)?),
+            _ => {
+                let kept = self.unknown(line)?;
+                if let Some(section) = self.session.media.last_mut() {
+                    section.odd.get_or_insert_default().lines.push(kept);
+                }
+            }
         }
         Ok(())
     }
 
     /// Keeps a line that its section alone has to suffer for; passes on what spoils the whole description: a limit, or a letter
     /// that may not be there.
-    fn set_aside(&self, line: Line<'_>, section: &mut Media, error: ParseError) -> Result<(), ParseError> {
+    fn set_aside(&mut self, line: Line<'_>, error: ParseError) -> Result<(), ParseError> {
         if !matches!(line.letter, 'i' | 'c' | 'b' | 'k' | 'a') || matches!(error, ParseError::TooLarge { .. })
         {
             return Err(error);
         }
+        let Some(section) = self.session.media.last_mut() else { return Err(error) };
         let odd = section.odd.get_or_insert_default();
-        odd.lines.push(self.text.share(line.whole));
+        odd.lines.push(line.whole());
         odd.problem.get_or_insert(error);
         Ok(())
     }
@@ -286,79 +352,45 @@ impl Parser<'_> {
             return Err(line.misplaced("a letter of RFC 8866"));
         }
         self.unknown_lines += 1;
-        Ok(self.text.share(line.whole))
+        Ok(line.whole())
     }
+}
 
-    /// `rest` is what follows: from its length comes a guess at how many attributes there are.
-    fn attribute(&self, line: Line<'_>, attributes: &mut Attributes, rest: &str) -> Result<(), ParseError> {
-        let limit = self.limits.attributes;
-        if attributes.len() >= limit {
-            return Err(ParseError::TooLarge { what: "attributes in a section", limit });
-        }
-        let length = token_length(line.value);
-        let text = match line.value.as_bytes().get(length) {
-            Some(b':') => line.value,
-            // Blanks behind a flag occur, and mean nothing.
-            _ => line.value.trim_end_matches(' '),
-        };
-        if length == 0 || !matches!(text.as_bytes().get(length), None | Some(b':')) {
-            return Err(line.error(1, "an attribute's name"));
-        }
-        if attributes.is_empty() {
-            attributes.reserve((1 + rest.len() / SHORT_LINE).min(limit));
-        }
-        attributes.push(Attribute::from_parts(self.text.share(text), length));
-        Ok(())
+/// From the octets left comes a guess at how many attributes there are.
+fn attribute(
+    line: Line<'_>,
+    attributes: &mut Attributes,
+    owner: &Text,
+    left: usize,
+    limits: &Limits,
+) -> Result<(), ParseError> {
+    let limit = limits.attributes;
+    if attributes.len() >= limit {
+        return Err(ParseError::TooLarge { what: "attributes in a section", limit });
     }
+    let length = token_length(line.value);
+    let (name, rest) = line.value.split_at_checked(length).unwrap_or_default();
+    let text = match rest.as_bytes().first() {
+        None | Some(b':') => line.value,
+        // Blanks behind a flag occur, and mean nothing.
+        Some(b' ') if rest.bytes().all(|byte| byte == b' ') => name,
+        Some(_) => return Err(line.error(1, "an attribute's name")),
+    };
+    if name.is_empty() {
+        return Err(line.error(1, "an attribute's name"));
+    }
+    if attributes.is_empty() {
+        attributes.reserve((1 + left / SHORT_LINE).min(limit));
+    }
+    attributes.push(Attribute::from_parts(owner.share(text), length));
+    Ok(())
 }
 
 /// Octets of an attribute line that is not long.
-const SHORT_LINE: usize = 20;
+const SHORT_LINE: usize = 16;
 
 const fn is_session_letter(letter: char) -> bool {
     matches!(letter, 'v' | 'o' | 's' | 'u' | 'e' | 'p' | 't' | 'r' | 'z')
-}
-
-/// The session level while it is read.
-#[derive(Default)]
-struct Head {
-    origin: Option<Origin>,
-    name: Option<Text>,
-    information: Option<Text>,
-    uri: Option<Text>,
-    emails: Few<Text>,
-    phones: Few<Text>,
-    connections: Few<Connection>,
-    bandwidths: Few<Bandwidth>,
-    times: Few<Time>,
-    key: Option<Secret>,
-    unknown: Vec<Text>,
-    attributes: Attributes,
-}
-
-impl Head {
-    fn finish(self, mut media: Vec<Media>) -> Result<SessionDescription, ParseError> {
-        if self.times.is_empty() {
-            return Err(ParseError::Missing('t'));
-        }
-        for section in &mut media {
-            section.information.take_if(|text| text.is_empty());
-        }
-        let mut session = SessionDescription::new(self.origin.ok_or(ParseError::Missing('o'))?);
-        session.name = self.name.filter(|name| !name.is_empty()).unwrap_or(Text::from_static("-"));
-        session.information = self.information.filter(|text| !text.is_empty());
-        session.uri = self.uri;
-        session.emails = self.emails;
-        session.phones = self.phones;
-        session.connections = self.connections;
-        session.bandwidths = self.bandwidths;
-        session.times = self.times;
-        session.key = self.key;
-        session.unknown = self.unknown;
-        session.attributes = self.attributes;
-        session.media = media;
-        Ok(session)
-    }
 }
 
 #[cfg(test)]

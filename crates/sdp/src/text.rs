@@ -49,9 +49,9 @@ impl Text {
     #[must_use]
     pub fn share(&self, part: &str) -> Self {
         if let Repr::Shared { buffer, .. } = &self.0 {
-            let offset = (part.as_ptr() as usize).checked_sub(buffer.as_ptr() as usize);
-            let end = offset.and_then(|start| start.checked_add(part.len()));
-            if let (Some(start), Some(end)) = (offset, end)
+            let start = (part.as_ptr() as usize).wrapping_sub(buffer.as_ptr() as usize);
+            let end = start.wrapping_add(part.len());
+            if start <= end
                 && end <= buffer.len()
                 && let (Ok(start), Ok(end)) = (u32::try_from(start), u32::try_from(end))
             {

@@ -52,8 +52,8 @@ impl Time {
     }
 
     pub(crate) fn parse(fields: &mut Fields<'_>) -> Result<Self, &'static str> {
-        let start = fields.take(Fields::word, long_number).ok_or("a start time in digits")?;
-        let stop = fields.take(Fields::word, long_number).ok_or("a stop time in digits")?;
+        let start = fields.long_number().ok_or("a start time in digits")?;
+        let stop = fields.long_number().ok_or("a stop time in digits")?;
         Ok(Self::new(start, stop))
     }
 }
