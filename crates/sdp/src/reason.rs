@@ -210,10 +210,10 @@ pub enum Refused {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} m-line {}: ", self.kind, self.media.saturating_add(1))?;
-        match &self.why {
-            Why::Refused(Refused::NotWanted) => write!(f, "refused: {} not wanted", self.kind),
-            why => why.fmt(f),
+        if self.why == Why::Refused(Refused::NotWanted) {
+            return write!(f, "refused: {} not wanted", self.kind);
         }
+        self.why.fmt(f)
     }
 }
 

@@ -169,3 +169,27 @@ fn who_does_no_ice_sends_nothing_to_nowhere() {
     let whys: Vec<_> = answer.reasons.iter().map(|reason| reason.why.clone()).collect();
     assert!(whys.contains(&sdp::Why::IceIgnored) && whys.contains(&sdp::Why::HeldByAddress));
 }
+
+// rfc: 5763 §5 — RTP/SAVPF with a fingerprint and without a=crypto is DTLS, and stays so when we offer
+#[test]
+fn a_fingerprint_without_crypto_is_dtls_whatever_the_protocol_says() {
+    let text =
+        browser(&format!("{PRINT}a=setup:actpass\r\n")).to_text().replace("UDP/TLS/RTP/SAVPF", "RTP/SAVPF");
+    for policy in [sdp::SrtpPolicy::Dtls, sdp::SrtpPolicy::Optional, sdp::SrtpPolicy::Required] {
+        let mut able = able();
+        able.streams[0].srtp = policy;
+        let mut bob = Negotiation::new(1);
+        let answer = bob.answer(&SessionDescription::parse(&text).unwrap(), &able).unwrap();
+        assert_eq!(role(&answer.agreement.first(MediaKind::Audio).unwrap().security), DtlsRole::Client);
+        let later = bob.offer(&able).unwrap().description.to_text();
+        assert!(
+            later.contains("RTP/SAVPF 111")
+                && later.contains("a=setup:actpass")
+                && !later.contains("a=crypto")
+        );
+    }
+    let mut without = able();
+    without.streams[0].srtp = sdp::SrtpPolicy::Optional;
+    without.streams[0].fingerprints.clear();
+    assert!(Negotiation::new(1).answer(&SessionDescription::parse(&text).unwrap(), &without).is_err());
+}

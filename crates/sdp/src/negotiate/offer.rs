@@ -6,7 +6,9 @@
 use super::formats::{Format, assign, wishes};
 use super::{NegotiationError, Settled, Slot, bundle};
 use crate::attribute::{Attribute, Attributes, Fmtp, MaxPtime, Ptime, Rtcp, Setup};
-use crate::{Capabilities, Direction, Ice, Media, Protocol, SessionDescription, SrtpPolicy, Stream, Text};
+use crate::{
+    Capabilities, Direction, Ice, Media, Protocol, Security, SessionDescription, SrtpPolicy, Stream, Text,
+};
 
 /// The offer that follows from capabilities and what was before, and what each m-line is then used for.
 pub(super) fn draft(
@@ -28,11 +30,12 @@ pub(super) fn draft(
         };
         let formats = assign(wishes(stream), &slot.numbers, &taken);
         let protocol = protocol(stream, before.map(|(media, _)| media).filter(|media| media.port != 0));
-        if let Some(lacks) = lacks(stream, &protocol, &formats) {
+        let by_dtls = protocol.is_secure() && (protocol.is_dtls() || is_by_dtls(stream, index, settled));
+        if let Some(lacks) = lacks(stream, &protocol, by_dtls, &formats) {
             return Err(NegotiationError::Unofferable { stream: number, lacks });
         }
         let mut media = section(stream, stream.port, protocol, &formats);
-        if media.protocol().is_dtls() {
+        if by_dtls {
             dtls(stream, Setup::ActPass, &mut media.attributes);
         } else if media.protocol().is_secure() {
             let tags = (1..).zip(&stream.crypto);
@@ -58,14 +61,24 @@ pub(super) fn draft(
     Ok((slots, description))
 }
 
+/// Whether the keys come from DTLS though the protocol does not say so: as they came before, else as the policy wants.
+fn is_by_dtls(stream: &Stream, index: usize, settled: Option<&Settled>) -> bool {
+    let media = settled.and_then(|settled| settled.accepted.agreement.media.get(index));
+    match media.and_then(|media| media.outcome.as_ref().ok()).map(|agreed| &agreed.security) {
+        Some(Security::Dtls { .. }) => true,
+        Some(Security::Sdes { .. }) => false,
+        Some(Security::None) | None => stream.srtp == SrtpPolicy::Dtls,
+    }
+}
+
 /// What a stream lacks to be offered, if anything: an offer that names what is not there can only end badly, and an encrypted
 /// one without keys must not become a clear one.
-fn lacks(stream: &Stream, protocol: &Protocol, formats: &[Format]) -> Option<&'static str> {
+fn lacks(stream: &Stream, protocol: &Protocol, by_dtls: bool, formats: &[Format]) -> Option<&'static str> {
     if stream.port == 0 {
         Some("a port")
     } else if formats.is_empty() {
         Some("a codec")
-    } else if protocol.is_dtls() {
+    } else if by_dtls {
         stream.fingerprints.is_empty().then_some("a certificate's fingerprint for DTLS")
     } else if protocol.is_secure() {
         stream.crypto.is_empty().then_some("a key for SRTP")

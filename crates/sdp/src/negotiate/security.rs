@@ -26,7 +26,11 @@ pub(super) fn choose(
     if stream.srtp == SrtpPolicy::Off {
         return Err(Refused::Encrypted);
     }
-    if protocol.is_dtls() || wants_dtls {
+    // RTP/SAVPF with a fingerprint and no a=crypto is what browsers wrote before they wrote UDP/TLS/RTP/SAVPF.
+    let (session, own) = (&offer.attributes, &media.attributes);
+    let printed = own.contains("fingerprint") || session.contains("fingerprint");
+    let by_fingerprint = printed && !own.contains("crypto") && !stream.fingerprints.is_empty();
+    if protocol.is_dtls() || wants_dtls || by_fingerprint {
         if stream.fingerprints.is_empty() {
             return Err(if wants_dtls { Refused::NoUsableFingerprint } else { Refused::UnknownTransport });
         }
