@@ -348,6 +348,10 @@ impl TransactionLayer {
         }
         let last = !client.locator.has_more() && client.reused.is_none();
         let request = if last { client.request.take() } else { client.request.clone() };
+        if last {
+            // Thousands of requests wait for their answers like this.
+            client.locator = Locator::nowhere();
+        }
         let Some(mut request) = request.map(|request| *request) else { return };
         let branch = client.branch.take().unwrap_or(fresh);
         let mut via = Via::new(Text::from_static(flow.transport.name()), sent_by, branch.clone());
