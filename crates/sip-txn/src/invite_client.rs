@@ -18,7 +18,7 @@ pub(crate) enum Input<'a> {
 }
 
 /// What the transaction asks its owner to do, in this order.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Output {
     Send(Bytes),
     /// The response that just came in is for the application.
@@ -34,7 +34,7 @@ pub(crate) enum Ended {
     TransportFailed,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum State {
     Calling { resend_after: Duration },
     Proceeding,
@@ -65,7 +65,7 @@ enum State {
 ///  └──└─────────────────┘ transport failed └──────────────┘
 ///  300-699: ack
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct InviteClient {
     state: State,
     invite: Request,
@@ -130,6 +130,12 @@ impl InviteClient {
 
     pub(crate) fn ends_at(&self, at: Instant) -> bool {
         self.timers.ends_at(at)
+    }
+
+    /// All that decides what it will do.
+    #[cfg(test)]
+    pub(crate) fn fingerprint(&self) -> impl std::fmt::Debug + '_ {
+        (&self.state, &self.timers)
     }
 
     /// The INVITE as it was sent.

@@ -22,7 +22,7 @@ pub(crate) enum Input {
 }
 
 /// What the transaction asks its owner to do, in this order.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Output {
     Send(Bytes),
     /// The application is silent: make a 100 and [`Input::Respond`] with it.
@@ -37,7 +37,7 @@ pub(crate) enum Output {
     },
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum State {
     Proceeding { last: Option<Bytes> },
     Accepted,
@@ -70,7 +70,7 @@ enum State {
 ///      │           │ ──────────────► │  Terminated  │
 ///      └───────────┘                 └──────────────┘
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct InviteServer {
     state: State,
     timing: Timing,
@@ -143,6 +143,12 @@ impl InviteServer {
 
     pub(crate) fn ends_at(&self, at: Instant) -> bool {
         self.timers.ends_at(at)
+    }
+
+    /// All that decides what it will do.
+    #[cfg(test)]
+    pub(crate) fn fingerprint(&self) -> impl std::fmt::Debug + '_ {
+        (&self.state, &self.timers)
     }
 
     /// Whether a response of this class may still be sent.

@@ -44,6 +44,8 @@ mod counters;
 pub mod driver;
 mod error;
 mod event;
+#[cfg(test)]
+mod exploration;
 mod flows;
 #[cfg(feature = "tls")]
 mod identity;

@@ -16,7 +16,7 @@ pub(crate) enum Input<'a> {
     TransportFailed,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum State {
     Trying { resend_after: Duration },
     Proceeding,
@@ -45,7 +45,7 @@ enum State {
 ///     │      Completed       │ ─────────────► │ Terminated │
 ///     └──────────────────────┘                └────────────┘
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct NonInviteClient {
     state: State,
     bytes: Bytes,
@@ -103,6 +103,12 @@ impl NonInviteClient {
 
     pub(crate) fn ends_at(&self, at: Instant) -> bool {
         self.timers.ends_at(at)
+    }
+
+    /// All that decides what it will do.
+    #[cfg(test)]
+    pub(crate) fn fingerprint(&self) -> impl std::fmt::Debug + '_ {
+        (&self.state, &self.timers)
     }
 
     /// Whether a failure of the connection would still matter.

@@ -20,7 +20,7 @@ pub(crate) enum Input {
 }
 
 /// What the transaction asks its owner to do, in this order.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Output {
     Send(Bytes),
     /// The application is silent: make a 100, for [`Input::Trying`].
@@ -28,7 +28,7 @@ pub(crate) enum Output {
     Ended,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum State {
     Trying,
     Proceeding { last: Bytes },
@@ -64,7 +64,7 @@ enum State {
 ///                  │ Terminated │
 ///                  └────────────┘
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct NonInviteServer {
     state: State,
     timing: Timing,
@@ -127,6 +127,12 @@ impl NonInviteServer {
 
     pub(crate) fn ends_at(&self, at: Instant) -> bool {
         self.timers.ends_at(at)
+    }
+
+    /// All that decides what it will do.
+    #[cfg(test)]
+    pub(crate) fn fingerprint(&self) -> impl std::fmt::Debug + '_ {
+        (&self.state, &self.timers)
     }
 
     /// Whether a response may still be sent.

@@ -1,7 +1,7 @@
 //! [`Outbox`]: the few outputs of one step of a transaction, without a heap.
 
 /// A queue of three: no step of a transaction gives more (an ACK to send, a response to deliver, the end).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Outbox<T> {
     items: [Option<T>; 3],
 }

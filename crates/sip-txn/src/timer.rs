@@ -128,7 +128,7 @@ struct Running {
 }
 
 /// The running timers of one transaction: two at most.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Timers {
     running: [Option<Running>; 2],
 }
