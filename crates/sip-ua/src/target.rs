@@ -20,7 +20,10 @@ pub(crate) fn without_user(aor: &Uri) -> Uri {
 pub(crate) fn transport(route: Option<&Uri>, request_uri: &Uri) -> Transport {
     let next = route.unwrap_or(request_uri);
     match next.transport_param().map(str::to_ascii_lowercase).as_deref() {
+        Some("ws") if next.is_sips() => Transport::Wss,
         _ if next.is_sips() => Transport::Tls,
+        Some("ws") => Transport::Ws,
+        Some("wss") => Transport::Wss,
         Some("tcp") => Transport::Tcp,
         Some("tls") => Transport::Tls,
         _ => Transport::Udp,

@@ -51,7 +51,7 @@ pub(crate) struct Common {
     /// Show callers in full instead of only their last four characters
     #[arg(long, global = true)]
     pub(crate) show_callers: bool,
-    /// Local address: udp:IP:PORT, tcp:IP:PORT or tls:IP:PORT; port 0 picks one [default: udp and tcp on 0.0.0.0:0]
+    /// Local address: udp:IP:PORT, tcp:, tls:, ws: or wss:IP:PORT; port 0 picks one [default: udp and tcp on 0.0.0.0:0]
     #[arg(long, global = true, value_name = "URI")]
     pub(crate) listen: Vec<String>,
     /// Who we are, for example sip:alice@example.com; a password in it is accepted and never printed
@@ -99,7 +99,7 @@ pub(crate) struct Common {
     /// File with the CA certificates to trust beside the system's
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) tls_ca: Option<PathBuf>,
-    /// File with our certificate chain (PEM); needed to listen on tls:
+    /// File with our certificate chain (PEM); needed to listen on tls: and wss:
     #[arg(long, global = true, value_name = "FILE", requires = "tls_key")]
     pub(crate) tls_cert: Option<PathBuf>,
     /// File with the private key of our certificate (PEM)

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use media::driver::PortChoice;
 use media::{Capabilities, CodecId, Impairment, SrtpPolicy};
 use sip_msg::{HeaderName, Text};
+use sip_txn::driver::{Resolver, SystemResolver, WebSocket};
 use sip_txn::{Tap, Transport};
 
 use crate::tls::Tls;
@@ -23,6 +24,8 @@ pub struct Config {
     pub(crate) user_agent: Text,
     pub(crate) headers: Vec<(HeaderName, Text)>,
     pub(crate) tls: Tls,
+    pub(crate) web_socket: WebSocket,
+    pub(crate) resolver: Arc<dyn Resolver>,
     pub(crate) media_ports: PortChoice,
     pub(crate) capabilities: Capabilities,
     pub(crate) impairment: Impairment,
@@ -39,6 +42,8 @@ impl Default for Config {
             user_agent: concat!("voip/", env!("CARGO_PKG_VERSION")).into(),
             headers: Vec::new(),
             tls: Tls::default(),
+            web_socket: WebSocket::default(),
+            resolver: Arc::new(SystemResolver::default()),
             media_ports: PortChoice::System,
             capabilities: Capabilities::default(),
             impairment: Impairment::default(),
@@ -81,6 +86,22 @@ impl Config {
     #[must_use]
     pub fn tls(mut self, tls: Tls) -> Self {
         self.tls = tls;
+        self
+    }
+
+    /// Which WebSocket handshakes are accepted (path, web pages, who else), and the path of our own.
+    #[must_use]
+    pub fn web_socket(mut self, web_socket: WebSocket) -> Self {
+        self.web_socket = web_socket;
+        self
+    }
+
+    /// Who answers questions to the DNS ([RFC 3263]); the name servers of the system by default.
+    ///
+    /// [RFC 3263]: https://www.rfc-editor.org/rfc/rfc3263
+    #[must_use]
+    pub fn resolver(mut self, resolver: Arc<dyn Resolver>) -> Self {
+        self.resolver = resolver;
         self
     }
 
@@ -140,12 +161,13 @@ impl fmt::Debug for Config {
     }
 }
 
-/// A transport and a local address to listen at, written `udp:0.0.0.0:5060`, `tcp:[::1]:5060` or `tls:192.0.2.1:5061`.
+/// A transport and a local address to listen at, written `udp:0.0.0.0:5060`, `tcp:[::1]:5060`, `tls:192.0.2.1:5061`,
+/// `ws:127.0.0.1:8080` or `wss:0.0.0.0:443` (WebSocket, [RFC 7118](https://www.rfc-editor.org/rfc/rfc7118)).
 ///
 /// Port 0 lets the system pick one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Listen {
-    /// UDP, TCP or TLS.
+    /// UDP, TCP, TLS, or WebSocket without or with TLS.
     pub transport: Transport,
     /// The local address and port.
     pub address: SocketAddr,
@@ -167,7 +189,7 @@ impl fmt::Display for Listen {
 
 /// Why a text is no [`Listen`].
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{text}: expected udp:IP:PORT, tcp:IP:PORT or tls:IP:PORT")]
+#[error("{text}: expected udp:IP:PORT, tcp:, tls:, ws: or wss:IP:PORT")]
 pub struct ListenError {
     text: String,
 }
@@ -182,6 +204,8 @@ impl FromStr for Listen {
             "udp" => Transport::Udp,
             "tcp" => Transport::Tcp,
             "tls" => Transport::Tls,
+            "ws" => Transport::Ws,
+            "wss" => Transport::Wss,
             _ => return Err(error()),
         };
         Ok(Self { transport, address: address.parse().map_err(|_| error())? })
@@ -194,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_listening_address_reads_as_it_is_written() {
-        for text in ["udp:0.0.0.0:0", "tcp:[::1]:5060", "tls:192.0.2.1:5061"] {
+        for text in ["udp:0.0.0.0:0", "tcp:[::1]:5060", "tls:192.0.2.1:5061", "ws:127.0.0.1:80", "wss:[::]:443"] {
             assert_eq!(text.parse::<Listen>().unwrap().to_string(), text);
         }
     }

@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 use media::Plan;
 use media::driver::MediaSocket;
 use sip_msg::{HeaderName, Method, NameAddr, Response, StatusCode, Text, Uri};
-use sip_txn::Transport;
-use sip_txn::driver::{Transports, address_towards};
+use sip_txn::driver::{Certificates, Settings, Transports, address_towards, locate};
 use sip_ua::driver::Handle;
 use sip_ua::{Agent, CommandError, DialogId, OutOfDialog};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -22,6 +21,7 @@ use crate::driver::{self, Route, Router};
 use crate::error::{BindError, RegisterError, RequestError, TargetError};
 use crate::plan::CallPlan;
 use crate::registration::{Registration, RegistrationState};
+use crate::tls::{Tls, TlsError};
 
 /// A SIP endpoint: it calls, is called, and registers. Clones are handles of the same one.
 ///
@@ -76,10 +76,11 @@ impl Endpoint {
     pub async fn bind(config: Config) -> Result<(Self, Incoming), BindError> {
         let (transports, transactions, addresses) = open_transports(&config).await?;
         let agent = Agent::new(sip_ua::Config::new(transactions).user_agent(config.user_agent.clone()));
+        let certificates = transports.certificates();
         let (agent, events) = sip_ua::driver::start(agent, transports);
         let (routes, route_receiver) = mpsc::unbounded_channel();
         let (incoming, calls) = mpsc::channel(config.incoming_calls.max(1));
-        let shared = Arc::new(Handles { agent, routes, config, addresses });
+        let shared = Arc::new(Handles { agent, routes, config, addresses, certificates });
         Router::start(Arc::downgrade(&shared), incoming, route_receiver, events);
         Ok((Self { shared: Arc::clone(&shared) }, Incoming { calls, _shared: shared }))
     }
@@ -88,6 +89,15 @@ impl Endpoint {
     #[must_use]
     pub fn local_addresses(&self) -> &[Listen] {
         &self.shared.addresses
+    }
+
+    /// Uses other certificates, or renewed ones, from now on. Open connections, and the calls on them, go on.
+    ///
+    /// # Errors
+    /// [`TlsError`]: they cannot be used, and everything stays as it was.
+    pub fn replace_tls(&self, tls: &Tls) -> Result<(), TlsError> {
+        self.shared.certificates.replace(tls.build()?);
+        Ok(())
     }
 
     /// Calls somebody: `sip:bob@example.com`, `sips:…`, `tel:+4912345`, or just `bob` at the domain of the account that
@@ -186,7 +196,7 @@ impl Endpoint {
 pub(crate) async fn open_transports(
     config: &Config,
 ) -> Result<(Transports, sip_txn::Config, Vec<Listen>), BindError> {
-    if let Some(listen) = config.listen.iter().find(|listen| listen.transport == Transport::Tls)
+    if let Some(listen) = config.listen.iter().find(|listen| listen.transport.is_secure())
         && !config.tls.has_certificate()
     {
         return Err(BindError::NoCertificate(*listen));
@@ -196,7 +206,10 @@ pub(crate) async fn open_transports(
         .iter()
         .map(|listen| sip_txn::driver::Listen::new(listen.transport, listen.address))
         .collect();
-    let transports = Transports::bind(&listen, Some(config.tls.build()?)).await.map_err(BindError::Listen)?;
+    let settings = Settings::default().tls(config.tls.build()?)
+        .web_socket(config.web_socket.clone())
+        .resolver(Arc::clone(&config.resolver));
+    let transports = Transports::bind(&listen, settings).await.map_err(BindError::Listen)?;
     let addresses: Vec<_> = transports
         .local_addresses()
         .iter()
@@ -224,6 +237,7 @@ pub(crate) struct Handles {
     pub(crate) routes: mpsc::UnboundedSender<Route>,
     config: Config,
     addresses: Vec<Listen>,
+    certificates: Certificates,
 }
 
 impl fmt::Debug for Handles {
@@ -263,11 +277,18 @@ impl Handles {
         NameAddr { display_name: Some("Anonymous".into()), uri }
     }
 
+    /// Where a request to this URI goes first; `None` when that cannot be found.
+    ///
+    /// Packets to the servers that are tried when the first one is dead mostly leave by the same interface.
+    pub(crate) async fn peer_address(&self, uri: &Uri) -> Option<SocketAddr> {
+        locate(&*self.config.resolver, uri).await
+    }
+
     /// A media socket with its session, and the plan that negotiates for it. `peer` is whom signalling goes to, if known:
     /// it decides which of our addresses to name.
     pub(crate) async fn open_media(&self, peer: Option<SocketAddr>) -> io::Result<(CallPlan, CallMedia)> {
         let config = &self.config;
-        let local = local_address(config, peer);
+        let local = local_address(&self.addresses, config, peer);
         let socket = MediaSocket::bind(local, config.media_ports).await?;
         let advertised = SocketAddr::new(config.advertise.unwrap_or(local), socket.local_address().port());
         let settings = media::Config::default().impairment(config.impairment);
@@ -283,10 +304,15 @@ impl Handles {
 }
 
 /// The address of ours that a peer reaches us at: the one we listen at, or else the one the system would send from.
-fn local_address(config: &Config, peer: Option<SocketAddr>) -> IpAddr {
-    let bound =
+fn local_address(bound: &[Listen], config: &Config, peer: Option<SocketAddr>) -> IpAddr {
+    let chosen =
         config.listen.iter().map(|listen| listen.address.ip()).find(|address| !address.is_unspecified());
-    bound.or_else(|| address_towards(peer?).ok()).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    // Of a peer that cannot be found nothing is known but that it is somewhere in the world.
+    let anywhere = || bound.first().map(|listen| listen.address.ip());
+    chosen
+        .or_else(|| address_towards(peer?).ok())
+        .or_else(anywhere)
+        .unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
 }
 
 /// The URI that a target stands for: `sip:` and `sips:` as they are; `tel:`, and a bare user or number, at the domain of
@@ -302,6 +328,6 @@ pub fn resolve(target: &str, account: Option<&Account>) -> Result<Uri, TargetErr
         }
         _ => Uri::parse(target.to_owned()).map_err(error)?,
     };
-    let home = account.and_then(|account| account.aor().host_port().cloned());
+    let home = account.and_then(|account| account.aor().host_port());
     Ok(home.map_or_else(|| uri.clone(), |home| uri.tel_to_sip(home)))
 }

@@ -8,7 +8,6 @@ mod config;
 mod driver;
 mod endpoint;
 mod error;
-mod local;
 mod plan;
 mod registrar;
 mod registration;
@@ -21,12 +20,13 @@ pub use endpoint::{Endpoint, Incoming, resolve};
 pub use error::{BindError, CallError, Error, RegisterError, RequestError, TargetError};
 pub use registrar::Registrar;
 pub use registration::{Registration, RegistrationState};
-pub use tls::{Tls, TlsError};
+pub use tls::{ClientCertificates, Tls, TlsError};
 
 pub use media::driver::{FrameReader, FrameWriter, MediaHandle, Played, PortChoice, Recording};
 pub use media::{Agreement, CodecId, Impairment, SrtpPolicy, Statistics, measure, wav};
 pub use sdp::Direction;
 pub use sip_msg::{CallerId, HeaderName, Message, Method, Request, Response, StatusCode, Uri, UriError};
+pub use sip_txn::driver::{Handshake, HandshakeAdmission, Refusal, WebSocket};
 pub use sip_txn::{Direction as TapDirection, Flow, Tap, Transport};
 pub use sip_ua::{Reply, Side};
 

@@ -3,11 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
+use sip_txn::ServerVerifier;
 
 /// Which certificates an endpoint trusts, and which one it shows.
 ///
@@ -18,6 +21,21 @@ pub struct Tls {
     trusted: Vec<CertificateDer<'static>>,
     certificate: Option<Arc<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>>,
     insecure: bool,
+    clients: ClientCertificates,
+}
+
+/// Whether those who connect to us must show a certificate, signed by somebody we trust.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ClientCertificates {
+    /// They are not asked.
+    #[default]
+    Off,
+    /// They are asked, and may have none. Who has one proves whom it speaks for ([RFC 5922 §7.4]).
+    ///
+    /// [RFC 5922 §7.4]: https://www.rfc-editor.org/rfc/rfc5922#section-7.4
+    Optional,
+    /// Without one there is no connection.
+    Required,
 }
 
 /// Why certificates or keys could not be used.
@@ -37,6 +55,9 @@ pub enum TlsError {
     /// The certificate and the key do not fit, or rustls refuses them.
     #[error("the TLS certificate or key is refused: {0}")]
     Refused(#[from] rustls::Error),
+    /// Client certificates are asked for, and no authority is trusted.
+    #[error("client certificates cannot be checked: {0}")]
+    Clients(#[from] rustls::server::VerifierBuilderError),
 }
 
 impl Tls {
@@ -85,6 +106,13 @@ impl Tls {
         self
     }
 
+    /// Asks those who connect to us for their certificate.
+    #[must_use]
+    pub fn client_certificates(mut self, clients: ClientCertificates) -> Self {
+        self.clients = clients;
+        self
+    }
+
     /// Whether a TLS listener can be opened.
     pub(crate) fn has_certificate(&self) -> bool {
         self.certificate.is_some()
@@ -93,31 +121,58 @@ impl Tls {
     /// The rustls configurations the transports take.
     pub(crate) fn build(&self) -> Result<sip_txn::driver::Tls, TlsError> {
         let provider = Arc::new(ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()?;
-        let builder = if self.insecure {
-            builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(AcceptAnything(Arc::clone(&provider))))
+        let roots = Arc::new(self.roots());
+        let verifier: Arc<dyn ServerCertVerifier> = if self.insecure {
+            Arc::new(AcceptAnything(Arc::clone(&provider)))
         } else {
-            builder.with_root_certificates(self.roots())
+            Arc::new(ServerVerifier::new(Arc::clone(&roots), Arc::clone(&provider)))
         };
-        let client = match &self.certificate {
+        let tls = sip_txn::driver::Tls::new(self.client(&provider, verifier)?);
+        let tls = if self.insecure {
+            tls
+        } else {
+            // Secure WebSockets are part of the web, whose certificates may be for `*.example.com`.
+            let web = WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider));
+            match web.build() {
+                Ok(verifier) => tls.web(self.client(&provider, verifier)?),
+                // Nobody is trusted: the other verifier says so when it comes to it.
+                Err(_) => tls,
+            }
+        };
+        match &self.certificate {
+            Some(certificate) => {
+                let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+                    .with_safe_default_protocol_versions()?;
+                let clients = WebPkiClientVerifier::builder_with_provider(roots, provider);
+                let builder = match self.clients {
+                    ClientCertificates::Off => builder.with_no_client_auth(),
+                    ClientCertificates::Optional => {
+                        builder.with_client_cert_verifier(clients.allow_unauthenticated().build()?)
+                    }
+                    ClientCertificates::Required => builder.with_client_cert_verifier(clients.build()?),
+                };
+                let server = builder.with_single_cert(certificate.0.clone(), certificate.1.clone_key())?;
+                Ok(tls.server(Arc::new(server)))
+            }
+            None => Ok(tls),
+        }
+    }
+
+    fn client(
+        &self,
+        provider: &Arc<CryptoProvider>,
+        verifier: Arc<dyn ServerCertVerifier>,
+    ) -> Result<Arc<ClientConfig>, TlsError> {
+        let builder = ClientConfig::builder_with_provider(Arc::clone(provider))
+            .with_safe_default_protocol_versions()?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        Ok(Arc::new(match &self.certificate {
             Some(certificate) => {
                 builder.with_client_auth_cert(certificate.0.clone(), certificate.1.clone_key())?
             }
             None => builder.with_no_client_auth(),
-        };
-        let server = match &self.certificate {
-            Some(certificate) => Some(Arc::new(
-                ServerConfig::builder_with_provider(provider)
-                    .with_safe_default_protocol_versions()?
-                    .with_no_client_auth()
-                    .with_single_cert(certificate.0.clone(), certificate.1.clone_key())?,
-            )),
-            None => None,
-        };
-        Ok(sip_txn::driver::Tls { client: Arc::new(client), server })
+        }))
     }
 
     fn roots(&self) -> RootCertStore {

@@ -407,6 +407,10 @@ fn forward_response(now: Instant, server: ServerId, response: Response, layer: &
 
 fn transport_of(uri: &Uri) -> Transport {
     match uri.transport_param() {
+        Some(name) if name.eq_ignore_ascii_case("ws") => match uri.is_sips() {
+            true => Transport::Wss,
+            false => Transport::Ws,
+        },
         _ if uri.is_sips() => Transport::Tls,
         Some(name) if name.eq_ignore_ascii_case("tcp") => Transport::Tcp,
         Some(name) if name.eq_ignore_ascii_case("tls") => Transport::Tls,
