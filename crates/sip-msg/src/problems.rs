@@ -112,16 +112,17 @@ impl Message {
     pub fn problems(&self) -> Vec<Problem> {
         let headers = self.headers();
         let mut problems = Vec::new();
+        let start = parse::leading_line_ends(&headers.buffer);
         if let Self::Request(request) = self
             && let Err(crate::UriError::Malformed { at, expected }) = request.uri()
         {
-            let at = request.method().as_str().len() + 1 + at;
+            let at = start + request.method().as_str().len() + 1 + at;
             problems.push(bad(None, at, expected, "escape with % what the URI's grammar does not allow"));
         } else if let Self::Request(request) = self
             && request.uri().is_ok_and(|uri| uri.headers().next().is_some())
         {
             let mark = memchr::memchr(b'?', request.uri_text().as_bytes()).unwrap_or(0);
-            let at = request.method().as_str().len() + 1 + mark;
+            let at = start + request.method().as_str().len() + 1 + mark;
             let expected = "a Request-URI without headers";
             problems.push(bad(None, at, expected, "send what follows the ? as headers of the message"));
         }
@@ -359,6 +360,7 @@ mod tests {
         assert_eq!(found(&short), [(length, 400), (length - 6, 400)]);
         assert_eq!(found(&GOOD.replace("SIP/2.0\r\nVia", "SIP/3.0\r\nVia")), [(14, 505)]);
         assert_eq!(found("nonsense"), [(8, 400)]);
+        assert_eq!(found(&format!("\r\n\r\n{}", GOOD.replace("sip:a SIP", "sip:@ SIP"))), [(16, 400)]);
         assert_eq!(found(GOOD), []);
     }
 
