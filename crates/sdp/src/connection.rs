@@ -90,7 +90,7 @@ impl Address {
 
     /// A number of either family is read as what it is: some write `IP4` before an IPv6 address.
     fn internet(host: &str, ipv6: bool, owner: &Text) -> Option<Self> {
-        if let Some(ip) = ipv4(host) {
+        if let Ok(ip) = host.parse::<Ipv4Addr>() {
             return Some(ip.into());
         }
         if host.bytes().any(|byte| byte == b':') {
@@ -99,30 +99,6 @@ impl Address {
         let like_a_number = host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
         (!like_a_number && is_host_name(host)).then(|| Self::Name { ipv6, host: owner.share(host) })
     }
-}
-
-/// Four numbers of 0 to 255 without leading zeros; a third of what the standard library takes, which is a tenth of a parse.
-fn ipv4(text: &str) -> Option<Ipv4Addr> {
-    let (mut address, mut dots) = (0_u32, 0);
-    let mut octet: Option<u32> = None;
-    for byte in text.bytes() {
-        octet = match (byte, octet) {
-            (b'0'..=b'9', None) => Some(u32::from(byte - b'0')),
-            (b'0'..=b'9', Some(octet @ 1..=25)) => {
-                Some(octet * 10 + u32::from(byte - b'0')).filter(|&n| n < 256)
-            }
-            (b'.', Some(octet)) if dots < 3 => {
-                address = address << 8 | octet;
-                dots += 1;
-                None
-            }
-            _ => return None,
-        };
-        if octet.is_none() && byte != b'.' {
-            return None;
-        }
-    }
-    (dots == 3).then_some(Ipv4Addr::from(address << 8 | octet?))
 }
 
 /// Letters, digits, `-`, `.`; `_` too, since it occurs in names that resolve.
@@ -272,31 +248,6 @@ mod tests {
         assert!(parse("IN IP4 999.0.0.1").is_err());
         assert!(parse("IN IP4").is_err());
         assert!(parse("IN IP4 a b").is_ok(), "what follows is left to the caller");
-    }
-
-    #[test]
-    fn ipv4_is_read_as_the_standard_library_reads_it() {
-        let texts = [
-            "0.0.0.0",
-            "255.255.255.255",
-            "192.0.2.1",
-            "256.0.0.1",
-            "1.2.3",
-            "1.2.3.4.5",
-            "01.2.3.4",
-            "1..2.3",
-            "1.2.3.",
-            ".1.2.3",
-            "",
-            "1.2.3.4 ",
-            "a.b.c.d",
-            "1.2.3.999",
-            "00.0.0.0",
-            "25.26.260.1",
-        ];
-        for text in texts {
-            assert_eq!(ipv4(text), text.parse().ok(), "{text}");
-        }
     }
 
     #[test]

@@ -185,7 +185,7 @@ impl<'a> Fields<'a> {
     /// Takes a field with one of the methods above and makes something of it; takes nothing when that fails.
     pub(crate) fn take<T>(
         &mut self,
-        one: fn(&mut Self) -> &'a str,
+        one: impl FnOnce(&mut Self) -> &'a str,
         make: impl FnOnce(&'a str) -> Option<T>,
     ) -> Option<T> {
         let before = *self;

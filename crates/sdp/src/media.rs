@@ -185,7 +185,19 @@ impl Media {
             false => owner.share(formats),
             true => Text::from(formats.split_ascii_whitespace().collect::<Vec<_>>().join(" ")),
         };
-        let mut media = Self::from_parts(owner.share(kind), port, Protocol(owner.share(protocol)), formats);
+        // A constant is cheaper to clone and drop than a share of the text.
+        let kind = match kind {
+            "audio" => Text::from_static("audio"),
+            "video" => Text::from_static("video"),
+            other => owner.share(other),
+        };
+        let protocol = match protocol {
+            "RTP/AVP" => Protocol::RTP_AVP,
+            "RTP/SAVP" => Protocol::RTP_SAVP,
+            "UDP/TLS/RTP/SAVPF" => Protocol::UDP_TLS_RTP_SAVPF,
+            other => Protocol(owner.share(other)),
+        };
+        let mut media = Self::from_parts(kind, port, protocol, formats);
         media.port_count = port_count;
         Ok(media)
     }

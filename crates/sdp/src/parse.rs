@@ -234,11 +234,7 @@ impl<'a> Parser<'a> {
                 }
             } else if line.number > self.limits.lines {
                 return Err(ParseError::TooLarge { what: "lines", limit: self.limits.lines });
-            } else if line.letter == 'm' {
-                self.begin_section(line)?;
-            } else if self.session.media.is_empty() {
-                self.session_line(line, lines.left())?;
-            } else if let Err(error) = self.media_line(line, lines.left()) {
+            } else if let Err(error) = self.line(line, lines.left()) {
                 self.set_aside(line, error)?;
             }
         }
@@ -250,6 +246,21 @@ impl<'a> Parser<'a> {
             () => return Ok(()),
         };
         Err(ParseError::Missing(missing))
+    }
+
+    /// With how many octets are left behind it.
+    fn line(&mut self, line: Line<'_>, left: usize) -> Result<(), ParseError> {
+        let section = self.session.media.last_mut();
+        match (line.letter, section) {
+            ('a', section) => {
+                let attributes =
+                    section.map_or(&mut self.session.attributes, |section| &mut section.attributes);
+                attribute(line, attributes, &self.text, left, self.limits)
+            }
+            ('m', _) => self.begin_section(line),
+            (_, Some(_)) => self.media_line(line),
+            (_, None) => self.session_line(line),
+        }
     }
 
     fn begin_section(&mut self, line: Line<'_>) -> Result<(), ParseError> {
@@ -273,17 +284,16 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn session_line(&mut self, line: Line<'_>, left: usize) -> Result<(), ParseError> {
+    fn session_line(&mut self, line: Line<'_>) -> Result<(), ParseError> {
         let (owner, session) = (&self.text, &mut self.session);
         match line.letter {
-            'a' => attribute(line, &mut session.attributes, owner, left, self.limits)?,
             'o' => {
                 line.first(&mut self.has_origin)?;
                 session.origin = line.typed(|fields| Origin::parse(fields, owner))?;
             }
             's' => {
                 line.first(&mut self.has_name)?;
-                if !line.value.is_empty() {
+                if !matches!(line.value, "" | "-") {
                     session.name = owner.share(line.value);
                 }
             }
@@ -310,11 +320,10 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn media_line(&mut self, line: Line<'_>, left: usize) -> Result<(), ParseError> {
+    fn media_line(&mut self, line: Line<'_>) -> Result<(), ParseError> {
         let owner = &self.text;
         let Some(section) = self.session.media.last_mut() else { return Ok(()) };
         match line.letter {
-            'a' => attribute(line, &mut section.attributes, owner, left, self.limits)?,
             'i' if line.value.is_empty() => {}
             'i' => line.once(&mut section.information, owner.share(line.value))?,
             'c' => section.connections.push(line.typed(|fields| Connection::parse(fields, owner))?),
