@@ -287,9 +287,7 @@ impl<'a> Cursor<'a> {
     /// The text between two offsets, sharing the buffer.
     #[must_use]
     pub fn text(&self, start: usize, end: usize) -> Text {
-        let end = end.min(self.bytes.len());
-        let start = start.min(end);
-        Text::from_bytes(self.source.slice(start..end))
+        Text::of(self.source, start, end.min(self.bytes.len()))
     }
 
     /// As [`Cursor::text`], for what was read by a class of bytes; all classes are ASCII.

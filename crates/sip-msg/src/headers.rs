@@ -44,8 +44,8 @@ impl Headers {
     /// [`HeaderError::Malformed`] when the value does not follow its grammar.
     pub fn get<H: TypedHeader>(&self) -> Result<Option<H>, HeaderError> {
         let mut values = self.all::<H>();
-        let Some(first) = values.next() else { return Ok(None) };
-        let mut first = first?;
+        let Some(mut line) = values.next_line() else { return Ok(None) };
+        let mut first = values.read(&mut line)?;
         if H::FORM == Form::List {
             for more in values {
                 first.extend(more?);
@@ -244,7 +244,7 @@ impl Headers {
             }
             Content::Own(value) => (Source::Borrowed(value), 0, value.len()),
         };
-        Line { field, source, start, at: start, end }
+        Line { field, source, start, at: start, end, more: true }
     }
 
     /// Copies all lines of `name` from another message, sharing its buffer; a line fold becomes the space it means.
@@ -338,6 +338,8 @@ struct Line<'a> {
     start: usize,
     at: usize,
     end: usize,
+    /// Whether a comma came before `at`, or nothing was read.
+    more: bool,
 }
 
 #[derive(Debug)]
@@ -358,17 +360,20 @@ impl<'a, H: TypedHeader> All<'a, H> {
         }
     }
 
-    fn read(&mut self, mut line: Line<'a>) -> Result<H, HeaderError> {
+    /// Reads one value; a line that has more is left standing before the next one, else at its end.
+    #[inline]
+    fn read(&self, line: &mut Line<'a>) -> Result<H, HeaderError> {
         let source = match &line.source {
             Source::Borrowed(source) => source,
             Source::Unfolded(source) => source,
         };
         let mut cursor = Cursor::over(source, line.at, line.end);
+        line.more = false;
         let error = match H::parse(&mut cursor) {
             Ok(value) => {
                 if H::FORM == Form::Element && cursor.eat_spaced(b',') {
                     line.at = cursor.at();
-                    self.line = Some(line);
+                    line.more = true;
                     return Ok(value);
                 }
                 cursor.skip_space();
@@ -390,11 +395,13 @@ impl<H: TypedHeader> Iterator for All<'_, H> {
     type Item = Result<H, HeaderError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let line = match self.line.take() {
+        let mut line = match self.line.take() {
             Some(line) => line,
             None => self.next_line()?,
         };
-        Some(self.read(line))
+        let value = self.read(&mut line);
+        self.line = Some(line).filter(|line| line.more);
+        Some(value)
     }
 }
 

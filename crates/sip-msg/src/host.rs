@@ -84,10 +84,26 @@ impl Host {
                 let parsed = address.parse().or_else(|_| address.replacen(":::", "::", 1).parse());
                 parsed.ok().map(Self::V6)
             }
-            [.., b'0'..=b'9'] => core::str::from_utf8(text).ok()?.parse().ok().map(Self::V4),
+            [.., b'0'..=b'9'] => v4(text).map(Self::V4),
             _ => None,
         }
     }
+}
+
+/// An IPv4 address; what is none by the number of its parts, a leading zero or a part above 255 is a name.
+fn v4(text: &[u8]) -> Option<Ipv4Addr> {
+    let mut octets = [0u8; 4];
+    let mut parts = text.split(|&byte| byte == b'.');
+    for octet in &mut octets {
+        *octet = match parts.next()? {
+            [b'0', _, ..] | [] => return None,
+            digits => digits.iter().try_fold(0u8, |octet, digit| match digit {
+                b'0'..=b'9' => octet.checked_mul(10)?.checked_add(digit - b'0'),
+                _ => None,
+            })?,
+        };
+    }
+    parts.next().is_none().then(|| octets.into())
 }
 
 impl PartialEq for Host {

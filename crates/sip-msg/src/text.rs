@@ -32,9 +32,17 @@ impl Text {
     /// Some devices send display names in Latin-1; that must not lose us the call.
     #[must_use]
     pub fn from_bytes(bytes: Bytes) -> Self {
-        let shared = ByteString::try_from(bytes.clone());
-        let latin_1 = |_| bytes.iter().map(|&byte| char::from(byte)).collect::<String>().into();
-        Self(shared.unwrap_or_else(latin_1))
+        Self::of(&bytes, 0, bytes.len())
+    }
+
+    /// As [`Text::from_bytes`], of a part of `buffer`.
+    pub(crate) fn of(buffer: &Bytes, start: usize, end: usize) -> Self {
+        let end = end.min(buffer.len());
+        let part = buffer.slice(start.min(end)..end);
+        Self(ByteString::try_from(part).unwrap_or_else(|_| {
+            let part = buffer.get(start..end).unwrap_or_default();
+            part.iter().map(|&byte| char::from(byte)).collect::<String>().into()
+        }))
     }
 
     /// Shares `bytes` that a grammar has found to be ASCII.
