@@ -25,6 +25,9 @@ type Name = &'static str;
 
 const STATUSES: [Name; 4] = ["100", "180", "200", "486"];
 
+/// Over a reliable transport or not, which fails or not: without a failure, too, each run must end.
+const SETTINGS: [(bool, bool); 4] = [(false, false), (false, true), (true, false), (true, true)];
+
 /// A client, a server, what is between them and what their applications know.
 trait World: Clone {
     /// Equal for two states that behave alike.
@@ -168,6 +171,8 @@ struct Invite {
     server: Option<InviteServer>,
     server_now: Instant,
     reliable: bool,
+    /// Connections fail.
+    fails: bool,
     sent: BTreeSet<Name>,
     told: Told,
     server_ended: bool,
@@ -175,7 +180,7 @@ struct Invite {
 }
 
 impl Invite {
-    fn new(reliable: bool) -> Self {
+    fn new((reliable, fails): (bool, bool)) -> Self {
         let now = testkit::Clock::new().now();
         let client = InviteClient::new(now, request("INVITE"), timing(), reliable);
         let mut world = Self {
@@ -184,6 +189,7 @@ impl Invite {
             server: None,
             server_now: now,
             reliable,
+            fails,
             sent: BTreeSet::new(),
             told: Told::default(),
             server_ended: false,
@@ -196,10 +202,13 @@ impl Invite {
     /// `status`: what just came in.
     fn drain_client(&mut self, status: Option<Name>) {
         let came = status.map(class);
+        let (mut acknowledged, mut delivered) = (false, false);
+        let open = self.told.ended.is_none();
         while let Some(output) = self.client.poll_output() {
             match output {
                 invite_client::Output::Send(bytes) => {
                     let name = name(&bytes);
+                    acknowledged |= name == "ACK";
                     let acknowledges = came == Some(Class::Failure);
                     assert_eq!(
                         name == "ACK",
@@ -209,6 +218,7 @@ impl Invite {
                     self.sent.insert(name);
                 }
                 invite_client::Output::Deliver => {
+                    delivered = true;
                     self.told.response(came.unwrap(), true);
                     if came == Some(Class::Success) {
                         // By the application, end to end.
@@ -217,6 +227,12 @@ impl Invite {
                 }
                 invite_client::Output::Ended(ended) => self.told.ended(ended),
             }
+        }
+        if came == Some(Class::Failure) && open && !self.told.success {
+            assert!(acknowledged, "every copy of a failure is acknowledged");
+        }
+        if came == Some(Class::Success) && open && self.told.failures == 0 {
+            assert!(delivered, "every 2xx is told");
         }
     }
 
@@ -293,9 +309,11 @@ impl World for Invite {
                 world.client.handle_timeout(at);
             }
         }));
-        next.push(self.client(None, |world| {
-            world.client.handle_input(world.client_now, invite_client::Input::TransportFailed);
-        }));
+        if self.fails {
+            next.push(self.client(None, |world| {
+                world.client.handle_input(world.client_now, invite_client::Input::TransportFailed);
+            }));
+        }
         if self.client.is_proceeding() && !self.cancelled {
             next.push(self.client(None, |world| {
                 world.cancelled = true;
@@ -328,13 +346,15 @@ struct NonInvite {
     server: Option<NonInviteServer>,
     server_now: Instant,
     reliable: bool,
+    /// Connections fail.
+    fails: bool,
     sent: BTreeSet<Name>,
     told: Told,
     server_ended: bool,
 }
 
 impl NonInvite {
-    fn new(reliable: bool) -> Self {
+    fn new((reliable, fails): (bool, bool)) -> Self {
         let now = testkit::Clock::new().now();
         let client = NonInviteClient::new(now, request("OPTIONS").to_bytes(), timing(), reliable);
         let mut world = Self {
@@ -343,6 +363,7 @@ impl NonInvite {
             server: None,
             server_now: now,
             reliable,
+            fails,
             sent: BTreeSet::new(),
             told: Told::default(),
             server_ended: false,
@@ -435,9 +456,11 @@ impl World for NonInvite {
                 world.client.handle_timeout(at);
             }
         }));
-        next.push(self.client(None, |world| {
-            world.client.handle_input(world.client_now, non_invite_client::Input::TransportFailed);
-        }));
+        if self.fails {
+            next.push(self.client(None, |world| {
+                world.client.handle_input(world.client_now, non_invite_client::Input::TransportFailed);
+            }));
+        }
         if self.sent.contains("OPTIONS") {
             next.push(self.server("OPTIONS"));
         }
@@ -460,14 +483,14 @@ impl World for NonInvite {
 // rfc: 3261 §17.2.1 — an INVITE server answers no ACK, and ends whatever comes
 #[test]
 fn every_run_of_an_invite_keeps_the_promises_and_ends() {
-    let states = [false, true].map(|reliable| explore(Invite::new(reliable)));
-    assert!(states[0] > 1000 && states[1] > 100, "{states:?}: it did not go everywhere");
+    let states = SETTINGS.map(|setting| explore(Invite::new(setting)));
+    assert!(states.iter().sum::<usize>() > 2000, "{states:?}: it did not go everywhere");
 }
 
 // rfc: 3261 §17.1.2 — in every state reachable with any server over any channel: one final response is told, once
 // rfc: 3261 §17.2.2 — a non-INVITE server sends one final response, and ends whatever comes
 #[test]
 fn every_run_of_another_request_keeps_the_promises_and_ends() {
-    let states = [false, true].map(|reliable| explore(NonInvite::new(reliable)));
-    assert!(states[0] > 200 && states[1] > 20, "{states:?}: it did not go everywhere");
+    let states = SETTINGS.map(|setting| explore(NonInvite::new(setting)));
+    assert!(states.iter().sum::<usize>() > 400, "{states:?}: it did not go everywhere");
 }
