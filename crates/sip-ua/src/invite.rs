@@ -100,6 +100,8 @@ struct Established {
     plan: Box<dyn MediaPlan>,
     /// The direction that our application wants.
     direction: Direction,
+    /// The one it wanted in our offer that was answered last: a hold that was refused is not wanted any more.
+    settled: Direction,
     /// Our 2xx that waits for its ACK.
     await_ack: Option<AwaitAck>,
     /// Our re-INVITE, under way or to be tried again.
@@ -117,6 +119,7 @@ impl Established {
             dialog,
             plan,
             direction: Direction::SendRecv,
+            settled: Direction::SendRecv,
             await_ack: None,
             change: None,
             wanted: None,

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -17,11 +18,14 @@ pub(crate) struct CallReport<'a> {
     reporter: &'a Reporter,
     call: CallRef,
     started: Instant,
+    /// Which way audio flows, as it was said last.
+    direction: AtomicU8,
 }
 
 impl<'a> CallReport<'a> {
     pub(crate) fn new(reporter: &'a Reporter, number: u64, call_id: &str) -> Self {
-        Self { reporter, call: CallRef { number, call_id: call_id.into() }, started: Instant::now() }
+        let call = CallRef { number, call_id: call_id.into() };
+        Self { reporter, call, started: Instant::now(), direction: AtomicU8::new(flow(Direction::SendRecv)) }
     }
 
     pub(crate) fn event(&self, name: &str, fields: Value) {
@@ -31,6 +35,8 @@ impl<'a> CallReport<'a> {
     /// The call stands: says what was agreed.
     pub(crate) fn answered(&self, call: &Call) {
         let agreement = call.agreement();
+        let direction = agreement.as_ref().map_or(Direction::SendRecv, |agreement| agreement.direction);
+        self.direction.store(flow(direction), Ordering::Relaxed);
         let codec = agreement.as_ref().and_then(voip::Agreement::codec);
         let srtp = agreement.as_ref().and_then(voip::Agreement::srtp_profile);
         self.event(
@@ -51,6 +57,9 @@ impl<'a> CallReport<'a> {
                 "dtmf",
                 json!({ "digit": digit.to_string(), "duration_ms": milliseconds(*duration), "via": "rtp" }),
             ),
+            // A refresh, or another address, is no news.
+            CallEvent::MediaChanged { direction, .. }
+                if self.direction.swap(flow(*direction), Ordering::Relaxed) == flow(*direction) => {}
             CallEvent::MediaChanged { direction: Direction::SendRecv, .. } => {
                 self.event("resumed", json!({}))
             }
@@ -101,6 +110,11 @@ impl<'a> CallReport<'a> {
             }),
         );
     }
+}
+
+/// A direction as a number.
+fn flow(direction: Direction) -> u8 {
+    u8::from(direction.sends()) << 1 | u8::from(direction.receives())
 }
 
 /// How long we wait for the answer to a BYE, to a CANCEL, or to a REGISTER that unregisters.

@@ -51,10 +51,15 @@ impl Voip {
         }
     }
 
+    /// All events so far.
+    pub(crate) fn every_event(&self) -> Result<Vec<Json>> {
+        let text = fs::read_to_string(&self.out)?;
+        Ok(text.lines().map(Json::parse).collect::<Result<_, _>>()?)
+    }
+
     /// All events of a kind so far.
     pub(crate) fn events(&self, kind: &str) -> Result<Vec<Json>> {
-        let text = fs::read_to_string(&self.out)?;
-        let events = text.lines().map(Json::parse).collect::<Result<Vec<_>, _>>()?;
+        let events = self.every_event()?;
         Ok(events.into_iter().filter(|event| event.at("event").text() == kind).collect())
     }
 

@@ -136,6 +136,7 @@ impl InviteUsage {
         let State::Established(established) = &mut self.state else { return };
         established.plan.rollback();
         established.change = None;
+        established.direction = established.wanted.unwrap_or(established.settled);
         context.tell(Event::ChangeFailed { dialog: self.id, status });
         self.next_change(context, now);
     }
@@ -143,7 +144,9 @@ impl InviteUsage {
     /// The 2xx to our re-INVITE.
     pub(super) fn change_answered(&mut self, context: &mut Context, now: Instant, response: Response) {
         let State::Established(established) = &mut self.state else { return };
-        let Some(Change { stage: Stage::Sent { client, .. }, .. }) = established.change.take() else {
+        let Some(Change { stage: Stage::Sent { client, .. }, direction: wished, .. }) =
+            established.change.take()
+        else {
             return;
         };
         self.auth.succeeded(&response);
@@ -152,6 +155,9 @@ impl InviteUsage {
             Some(answer) => established.plan.accept(&answer).map_err(|refusal| refusal.text),
             None => Err(Text::from("the 200 has no session description")),
         };
+        if outcome.is_ok() {
+            established.settled = wished;
+        }
         let direction = established.plan.direction().unwrap_or(established.direction);
         let dialog = established.dialog.clone();
         let Some(sent) = self.invites.iter().find(|sent| sent.client == client) else { return };

@@ -659,7 +659,7 @@ fn a_refused_hold_leaves_the_call_as_it_was() {
     let mut lab = Scripted::new();
     let plan = Plan::default();
     let log = plan.log.clone();
-    let (id, _, _) = lab.call_up(plan);
+    let (id, sent, _) = lab.call_up(plan);
     let held = hold(&mut lab, id);
     lab.answer(&held, 488, "peer");
     lab.sent_request(&Method::ACK);
@@ -668,6 +668,11 @@ fn a_refused_hold_leaves_the_call_as_it_was() {
     assert_eq!(log.lock().unwrap().last(), Some(&"rollback"));
     assert_eq!(lab.agent.direction(id), Some(Direction::SendRecv));
     lab.sent_nothing();
+    // Asked for our offer, we do not come back to it.
+    let asked = lab.peer_request(Method::INVITE, 5, Some(&sent_in_dialog(&sent)));
+    lab.receive(asked);
+    let offer = lab.sent_response(StatusCode::OK);
+    assert!(!std::str::from_utf8(offer.body()).unwrap().contains("a=sendonly"));
 }
 
 // rfc: 3261 §12.2.1.2 — 481 or no answer to a re-INVITE: the dialog is over, with a BYE

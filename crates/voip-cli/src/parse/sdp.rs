@@ -144,7 +144,11 @@ impl Sdp {
         });
         let Value::Object(object) = &mut value else { return value };
         if self.outcome.is_some() {
-            let reason = |reason: &Reason| json!({ "media": reason.media + 1, "kind": reason.kind.as_str(), "why": reason.why.to_string() });
+            let reason = |reason: &Reason| {
+                let text = reason.to_string();
+                let why = text.split_once(": ").map_or(text.as_str(), |(_, why)| why);
+                json!({ "media": reason.media + 1, "kind": reason.kind.as_str(), "why": why })
+            };
             object.insert("reasons".into(), self.reasons().iter().map(reason).collect());
         }
         if let Some(Ok(answer)) = &self.outcome {
