@@ -1,7 +1,8 @@
 //! The torture messages of RFC 4475 and RFC 5118, each with the verdict its RFC gives.
 //!
-//! `vectors/rfc4475` holds the octets of the archive in RFC 4475 appendix A; `vectors/rfc5118` the messages printed in
-//! RFC 5118, with Content-Length counted anew, since three of the printed ones are wrong.
+//! `vectors/rfc4475` holds the octets of the archive in RFC 4475 appendix A. `vectors/rfc5118` holds the messages of RFC
+//! 5118 with CRLF, which its archive lacks, the empty line that two of them lack, and Content-Length counted anew: three
+//! of its five are wrong, and one asks for more octets than there are, which RFC 3261 §18.3 answers with 400.
 
 use std::{fs, path::PathBuf};
 
