@@ -2,7 +2,9 @@
 //!
 //! [RFC 8866 §5.13]: https://www.rfc-editor.org/rfc/rfc8866#section-5.13
 
+mod about;
 mod candidate;
+mod content;
 mod crypto;
 mod direction;
 mod extmap;
@@ -11,15 +13,22 @@ mod fingerprint;
 mod fmtp;
 mod group;
 mod ice;
-mod name;
+mod label;
+mod macros;
+mod msid;
+mod remote_candidates;
 mod rtcp;
 mod rtpmap;
+mod silence_supp;
 mod ssrc;
 mod time;
+mod tls_id;
 
 use std::fmt;
 
+pub use self::about::{Charset, ConferenceType, FrameRate, Lang, Orient, Quality, SdpLang, Tool};
 pub use self::candidate::Candidate;
+pub use self::content::Content;
 pub use self::crypto::{Crypto, CryptoKey};
 pub use self::direction::Direction;
 pub use self::extmap::Extmap;
@@ -28,12 +37,16 @@ pub use self::fingerprint::{Fingerprint, Setup};
 pub(crate) use self::fmtp::parameter;
 pub use self::fmtp::{Events, Fmtp, Opus};
 pub use self::group::{Group, Mid};
-pub use self::ice::{IceCredentials, IcePwd, IceUfrag};
-pub use self::name::{Content, IceOptions, Label, Msid, TlsId};
+pub use self::ice::{IceCredentials, IceOptions, IcePwd, IceUfrag};
+pub use self::label::Label;
+pub use self::msid::Msid;
+pub use self::remote_candidates::RemoteCandidates;
 pub use self::rtcp::Rtcp;
 pub use self::rtpmap::Rtpmap;
+pub use self::silence_supp::SilenceSupp;
 pub use self::ssrc::{Ssrc, SsrcGroup};
 pub use self::time::{MaxPtime, Ptime};
+pub use self::tls_id::TlsId;
 use crate::grammar::{check_text, check_token};
 use crate::{AttributeError, BuildError, Text};
 
@@ -87,7 +100,7 @@ static TABLE: [Known; 55] = {
         row("bundle-only", Flag, Media, 9143),
         row("candidate", Typed, Media, 8839),
         row("cat", Value, Session, 8866),
-        row("charset", Value, Session, 8866),
+        row("charset", Typed, Session, 8866),
         row("connection", Value, Both, 4145),
         row("content", Typed, Media, 4796),
         row("crypto", Secret, Media, 4568),
@@ -96,7 +109,7 @@ static TABLE: [Known; 55] = {
         row("extmap-allow-mixed", Flag, Both, 8285),
         row("fingerprint", Typed, Both, 8122),
         row("fmtp", Typed, Media, 8866),
-        row("framerate", Value, Media, 8866),
+        row("framerate", Typed, Media, 8866),
         row("group", Typed, Session, 5888),
         row("ice-lite", Flag, Session, 8839),
         row("ice-mismatch", Flag, Media, 8839),
@@ -110,17 +123,17 @@ static TABLE: [Known; 55] = {
         row("key-mgmt", Secret, Both, 4567),
         row("keywds", Value, Session, 8866),
         row("label", Typed, Media, 4574),
-        row("lang", Value, Both, 8866),
+        row("lang", Typed, Both, 8866),
         row("maxprate", Value, Both, 3890),
         row("maxptime", Typed, Media, 8866),
         row("mid", Typed, Media, 5888),
         row("msid", Typed, Media, 8830),
         row("msid-semantic", Value, Session, 8830),
-        row("orient", Value, Media, 8866),
+        row("orient", Typed, Media, 8866),
         row("ptime", Typed, Media, 8866),
-        row("quality", Value, Media, 8866),
+        row("quality", Typed, Media, 8866),
         row("recvonly", Flag, Both, 8866),
-        row("remote-candidates", Value, Media, 8839),
+        row("remote-candidates", Typed, Media, 8839),
         row("rid", Value, Media, 8851),
         row("rtcp", Typed, Media, 3605),
         row("rtcp-fb", Typed, Media, 4585),
@@ -128,17 +141,17 @@ static TABLE: [Known; 55] = {
         row("rtcp-mux-only", Flag, Media, 8858),
         row("rtcp-rsize", Flag, Media, 5506),
         row("rtpmap", Typed, Media, 8866),
-        row("sdplang", Value, Both, 8866),
+        row("sdplang", Typed, Both, 8866),
         row("sendonly", Flag, Both, 8866),
         row("sendrecv", Flag, Both, 8866),
         row("setup", Typed, Both, 4145),
-        row("silenceSupp", Value, Media, 3108),
+        row("silenceSupp", Typed, Media, 3108),
         row("simulcast", Value, Media, 8853),
         row("ssrc", Typed, Media, 5576),
         row("ssrc-group", Typed, Media, 5576),
         row("tls-id", Typed, Both, 8842),
-        row("tool", Value, Session, 8866),
-        row("type", Value, Session, 8866),
+        row("tool", Typed, Session, 8866),
+        row("type", Typed, Session, 8866),
     ]
 };
 

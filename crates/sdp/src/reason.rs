@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::ParseError;
 use crate::attribute::Direction;
 use crate::{DtlsRole, Text};
 
@@ -156,6 +157,9 @@ pub enum Refused {
     /// Its port is 0 in the answer.
     #[error("the answerer refused it")]
     RefusedByAnswerer,
+    /// One of its lines cannot be read ([`Media::problem`](crate::Media::problem)); the other sections stand.
+    #[error("it has a line that cannot be read: {0}")]
+    Unreadable(ParseError),
     /// We have no (further) stream of that kind.
     #[error("no such stream is wanted")]
     NotWanted,

@@ -1,10 +1,13 @@
-//! `a=ice-ufrag` and `a=ice-pwd` ([RFC 8839 §5.4]).
+//! `a=ice-ufrag` and `a=ice-pwd` ([RFC 8839 §5.4]), `a=ice-options` ([RFC 8839 §5.6]).
 //!
+//! [RFC 8839 §5.6]: https://www.rfc-editor.org/rfc/rfc8839#section-5.6
 //! [RFC 8839 §5.4]: https://www.rfc-editor.org/rfc/rfc8839#section-5.4
 
 use std::fmt;
 
+use super::macros::text_attribute;
 use super::{Attributes, TypedAttribute};
+use crate::grammar::is_token;
 use crate::{AttributeError, BuildError, Text};
 
 /// The user fragment of an ICE agent, 4 to 256 characters.
@@ -56,6 +59,13 @@ impl fmt::Debug for IcePwd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("IcePwd(…)")
     }
+}
+
+text_attribute! {
+    /// What an ICE agent can do, words with blanks: `a=ice-options:ice2 trickle` ([RFC 8839 §5.6]).
+    ///
+    /// [RFC 8839 §5.6]: https://www.rfc-editor.org/rfc/rfc8839#section-5.6
+    IceOptions, "ice-options", |text| text.split(' ').all(is_token), "tokens with blanks"
 }
 
 /// What an ICE agent signs its checks with.
@@ -118,6 +128,14 @@ mod tests {
         assert!(IceCredentials::new("8hh", "asd88fgpdd777uzjYhagZg").is_err());
         assert!(IceCredentials::new("8hhY", "asd88fgpdd777uzjYhagZ").is_err());
         assert!(IceCredentials::new("8hh-", "asd88fgpdd777uzjYhagZg").is_err());
+    }
+
+    // rfc: 8839 §5.6 — ice-options are tokens
+    #[test]
+    fn options_are_words() {
+        let parse = |text: &str| IceOptions::parse(&Text::from(text));
+        assert_eq!(parse("ice2 trickle").unwrap().to_string(), "ice2 trickle");
+        assert!(parse("").is_err() && parse("a  b").is_err());
     }
 
     #[test]

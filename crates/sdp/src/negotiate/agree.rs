@@ -58,6 +58,9 @@ pub(super) fn answered(
         notes.add(Why::Tolerated("the answer has a port for an m-line that was offered with port 0"));
         return Err(Refused::DisabledByOfferer);
     }
+    if let Some(problem) = remote.media.problem() {
+        return Err(Refused::Unreadable(*problem));
+    }
     if local.media.kind() != remote.media.kind() {
         return Err(Refused::MediaTypeChanged);
     }

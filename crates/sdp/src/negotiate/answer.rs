@@ -113,6 +113,9 @@ impl Request<'_> {
         if self.media.port == 0 {
             return Err(Refused::DisabledByOfferer);
         }
+        if let Some(problem) = self.media.problem() {
+            return Err(Refused::Unreadable(*problem));
+        }
         let kind = media_kind(self.media.kind())?;
         if !self.media.protocol().is_rtp() {
             return Err(Refused::UnknownTransport);
