@@ -171,6 +171,7 @@ fn foreign_media() -> impl Strategy<Value = String> {
             "a=unknown",
             "a=ice-ufrag:8hhY",
             "a=ice-pwd:asd88fgpdd777uzjYhagZg",
+            "a=(broken",
         ])
         .prop_map(str::to_owned),
     ];
@@ -248,7 +249,35 @@ proptest! {
     // rfc: 8866 §9 — what follows the grammar is read, and written as it was
     #[test]
     fn a_description_is_written_as_it_was_read(text in foreign_description()) {
-        prop_assert_eq!(SessionDescription::parse(&text).unwrap().to_string(), text);
+        let text = text.replace("a=(broken\r\n", "");
+        let session = SessionDescription::parse(&text).unwrap();
+        prop_assert_eq!(session.to_string(), session.to_text());
+        prop_assert_eq!(session.to_text(), text);
+    }
+
+    // rfc: 8866 §5 — LF alone, or a last line without an end, makes no difference
+    #[test]
+    fn line_ends_make_no_difference(text in foreign_description()) {
+        let session = SessionDescription::parse(&text).unwrap();
+        prop_assert_eq!(&SessionDescription::parse(&text.replace("\r\n", "\n")).unwrap(), &session);
+        prop_assert_eq!(&SessionDescription::parse(text.trim_end()).unwrap(), &session);
+    }
+
+    #[test]
+    fn an_error_points_into_the_text(text in foreign_description(), at in any::<prop::sample::Index>(), with in ".{0,3}") {
+        let mut damaged: Vec<char> = text.chars().collect();
+        let at = at.index(damaged.len());
+        damaged.splice(at..at + 1, with.chars());
+        let damaged: String = damaged.iter().collect();
+        let error = match SessionDescription::parse(&damaged) {
+            Ok(session) => session.media.iter().find_map(|media| media.problem().copied()),
+            Err(error) => Some(error),
+        };
+        if let Some(sdp::ParseError::Malformed { line, letter, column, .. }) = error {
+            let said = damaged.split('\n').nth(line - 1).unwrap();
+            prop_assert!(column <= said.len() + 1, "{said:?}: {error:?}");
+            prop_assert!(letter == '?' || said.starts_with(letter), "{said:?}: {error:?}");
+        }
     }
 
     // rfc: 3264 §6 — the answer is valid for the offer, whatever was offered and whatever we can do
@@ -335,4 +364,55 @@ fn mirrors(offerer: &sdp::Agreement, answerer: &sdp::Agreement) {
         assert!(a.remote_port != 0 && b.remote_port != 0, "{a:?}\n{b:?}");
         assert!(a.kind == MediaKind::Video || a.codec().is_some() || !a.telephone_events.is_empty());
     }
+}
+
+/// Everything we can, so that much of an offer is accepted.
+fn able_to_all(policy: SrtpPolicy, mux: bool) -> Capabilities {
+    let keys = |suite: &&str| Crypto::new(1, suite, &key('B', suite)).unwrap();
+    let secure = |stream: Stream| {
+        let mut stream = stream.rtcp_mux(mux).srtp(policy, SUITES.iter().map(keys));
+        stream.fingerprints = vec![sdp::attribute::Fingerprint::new("sha-256", &[7; 32]).unwrap()];
+        stream
+    };
+    let address = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    let streams = (0..8_u16).flat_map(|n| {
+        let audio = Stream::audio(20_000 + 4 * n).codecs(audio_codecs());
+        [audio, Stream::video(20_002 + 4 * n).codecs(video_codecs())]
+    });
+    streams.fold(Capabilities::new(address).bundle(mux), |able, stream| able.stream(secure(stream)))
+}
+
+// rfc: 3264 §6 — real offers of many stacks, each answered as each policy wants
+#[test]
+fn real_offers_are_answered_validly() {
+    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
+    let Ok(manifest) = std::fs::read_to_string(corpus.join("MANIFEST.tsv")) else {
+        println!("skipped: no corpus at {}", corpus.display());
+        return;
+    };
+    let rows = manifest.lines().map(|line| line.split('\t').collect::<Vec<_>>());
+    let mut accepted = 0;
+    for row in rows.filter(|row| row.get(1) == Some(&"sdp")) {
+        let octets = std::fs::read(corpus.join(row[0])).unwrap();
+        let Ok(offer) = SessionDescription::parse_bytes(&octets) else { continue };
+        for (policy, mux) in
+            [(SrtpPolicy::Off, false), (SrtpPolicy::Optional, true), (SrtpPolicy::Required, true)]
+        {
+            let mut negotiation = Negotiation::new(1);
+            let able = able_to_all(policy, mux);
+            if let Ok(answer) = negotiation.answer(&offer, &able) {
+                accepted += 1;
+                let (offered, answered) = (offer.to_string(), answer.description.to_string());
+                assert_eq!(
+                    validator::check(&offered, &answered),
+                    Ok(()),
+                    "{}\n{offered}\n{answered}",
+                    row[0]
+                );
+                let again = negotiation.answer(&offer, &able).unwrap();
+                assert_eq!(again.description, answer.description, "{}: the same offer again", row[0]);
+            }
+        }
+    }
+    assert!(accepted > 500, "{accepted} of the corpus' offers were accepted");
 }

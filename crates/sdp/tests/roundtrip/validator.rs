@@ -27,7 +27,10 @@ impl<'a> Section<'a> {
     fn meaning(&self, format: &str) -> Option<String> {
         let said = self.values("a=rtpmap:").into_iter().find_map(|map| {
             let (number, name) = map.split_once(' ')?;
-            (number == format && name.contains('/')).then(|| name.to_lowercase())
+            let name = name.trim_end().to_lowercase();
+            let one_channel = name.matches('/').count() == 2;
+            let name = name.strip_suffix("/1").filter(|_| one_channel).map_or(name.clone(), str::to_owned);
+            (number == format && name.contains('/')).then_some(name)
         });
         let fixed = match format {
             "0" => "pcmu/8000",
@@ -81,7 +84,10 @@ fn split(text: &str) -> (Vec<&str>, Vec<Section<'_>>) {
             let words: Vec<&str> = value.split(' ').collect();
             let port = words[1].split('/').next().unwrap().parse().unwrap();
             let (kind, protocol) = (words[0], words[2]);
-            sections.push(Section { kind, port, protocol, formats: words[3..].to_vec(), lines: Vec::new() });
+            // Some write 00 for 0.
+            let number = |word: &&'_ str| word.len() > 1 && word.bytes().all(|byte| byte == b'0');
+            let formats = words[3..].iter().map(|word| if number(word) { "0" } else { word }).collect();
+            sections.push(Section { kind, port, protocol, formats, lines: Vec::new() });
         } else if let Some(section) = sections.last_mut() {
             section.lines.push(line);
         } else {
