@@ -200,10 +200,13 @@ impl Attribute {
         Ok(Self::from_text(Text::from(format!("{name}:{value}"))))
     }
 
-    /// An attribute of a known type. Line ends in its texts become blanks.
+    /// An attribute of a known type. Line ends in its texts become blanks, and one without any text a flag.
     #[must_use]
     pub fn typed<T: TypedAttribute>(value: &T) -> Self {
         let mut text = format!("{}:{value}", T::NAME);
+        if text.len() == T::NAME.len() + 1 {
+            text.pop();
+        }
         if text.contains(['\r', '\n', '\0']) {
             text = text.replace(['\r', '\n', '\0'], " ");
         }

@@ -354,6 +354,10 @@ fn mirrors(offerer: &sdp::Agreement, answerer: &sdp::Agreement) {
             codecs.chain(events).collect()
         };
         assert_eq!(codecs(a, false), codecs(b, true));
+        for (ours, theirs) in a.codecs.iter().zip(&b.codecs) {
+            assert_eq!((&ours.local_fmtp, &ours.remote_fmtp), (&theirs.remote_fmtp, &theirs.local_fmtp));
+        }
+        assert_eq!(a.ice.is_some(), b.ice.is_some(), "{a:?}\n{b:?}");
         match (&a.security, &b.security) {
             (Security::Sdes { local, remote }, Security::Sdes { local: theirs, remote: ours }) => {
                 assert_eq!((local, remote), (ours, theirs));
