@@ -254,6 +254,14 @@ impl Negotiation {
             });
         }
         bundle::settle(&mut agreement, &pending.offer, answer);
+        for index in bundle::strays(&agreement, &pending.offer) {
+            if let Some((media, slot)) = agreement.media.get_mut(index).zip(slots.get_mut(index)) {
+                media.outcome = Err(Refused::BundleOnly);
+                slot.live = false;
+                notes.begin(index, &media.kind);
+                notes.add(Why::Refused(Refused::BundleOnly));
+            }
+        }
         bundle::explain(&pending.offer, &agreement, &mut notes);
         if !usable {
             return Err(NegotiationError::UnusableAnswer(notes.reasons));

@@ -195,3 +195,15 @@ fn no_section_leaves_a_standing_bundle_by_an_answer() {
     assert_eq!(ports(&answer.description), [20_000, 0]);
     assert_eq!(answer.agreement.media[1].outcome, Err(Refused::BundleOnly));
 }
+
+// rfc: 9143 §6 — a bundle-only section that is accepted outside of the group has no port of ours: it is not used
+#[test]
+fn a_bundle_only_section_is_not_accepted_alone() {
+    let mut alice = Negotiation::new(1);
+    let offer = alice.offer(&able((4_000, 4_000))).unwrap().description;
+    assert_eq!(ports(&offer), [4_000, 0]);
+    let text = OFFER.replace("a=group:BUNDLE foo bar\r\n", "").replace("foo", "0").replace("bar", "1");
+    let agreement = alice.accept(&parse(&text)).unwrap().agreement;
+    assert_eq!(remotes(&agreement), [(10_000, None)]);
+    assert_eq!(agreement.media[1].outcome, Err(Refused::BundleOnly));
+}

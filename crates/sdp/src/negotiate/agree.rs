@@ -3,6 +3,7 @@
 use super::formats::{Format, Match, TELEPHONE_EVENT, formats};
 use super::{Notes, media_kind, security};
 use crate::attribute::{Attributes, IceCredentials, MaxPtime, Ptime, Rtcp, TypedAttribute};
+use crate::grammar::number;
 use crate::{
     Address, Agreed, AgreedCodec, AgreedEvent, Bandwidth, Direction, Media, Refused, RemoteIce, Security,
     SessionDescription, Text, Why,
@@ -97,7 +98,7 @@ pub(super) fn answered(
 /// Notes the formats that nothing says the meaning of.
 pub(super) fn note_unmapped(media: &Media, notes: &mut Notes) {
     let mapped = formats(media);
-    let unknown = |format: &&str| mapped.iter().all(|known| known.map.payload_type.to_string() != **format);
+    let unknown = |format: &&str| mapped.iter().all(|known| number(format) != Some(known.map.payload_type));
     let unmapped: Vec<Text> = media.formats().filter(unknown).map(Text::from).collect();
     unmapped.into_iter().for_each(|format| notes.add(Why::NoMapping { format }));
 }

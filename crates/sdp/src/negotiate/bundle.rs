@@ -183,6 +183,18 @@ pub(super) fn settle(agreement: &mut Agreement, offer: &SessionDescription, answ
     }
 }
 
+/// Our bundle-only sections that the answer accepts outside of a group: they have no port of ours ([RFC 9143 §6]).
+///
+/// [RFC 9143 §6]: https://www.rfc-editor.org/rfc/rfc9143#section-6
+pub(super) fn strays(agreement: &Agreement, offer: &SessionDescription) -> Vec<usize> {
+    let alone = |agreed: &&crate::Agreed| {
+        let portless = offer.media.get(agreed.media).is_some_and(|media| media.port == 0);
+        let tagged = agreement.accepted().any(|other| other.bundled_with == Some(agreed.media));
+        portless && agreed.bundled_with.is_none() && !tagged
+    };
+    agreement.accepted().filter(alone).map(|agreed| agreed.media).collect()
+}
+
 /// Offers our sections that have a mid and multiplex RTCP as a group ([RFC 9143 §7.2], [RFC 9143 §7.5]): in a group that stands all
 /// have the port of the tagged one; in a new one those that have no port of their own are bundle-only.
 ///
