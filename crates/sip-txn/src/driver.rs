@@ -60,7 +60,7 @@ use connection::Writer;
 #[cfg(feature = "dns")]
 pub use dns::Dns;
 use dns::Lookups;
-pub use dns::{HostResolver, Resolver, Resolving, locate};
+pub use dns::{HostResolver, Resolver, Resolving, SystemResolver, locate};
 #[cfg(feature = "tls")]
 pub use tls::{Certificates, Tls};
 #[cfg(feature = "ws")]
@@ -102,7 +102,7 @@ pub struct Settings {
     /// WebSocket handshakes.
     #[cfg(feature = "ws")]
     pub web_socket: WebSocket,
-    /// Who answers questions to the DNS; [`Dns`](dns::Dns) or [`HostResolver`] unless set.
+    /// Who answers questions to the DNS; [`SystemResolver`] unless set.
     pub resolver: Option<Arc<dyn Resolver>>,
 }
 

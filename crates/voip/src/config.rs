@@ -218,7 +218,9 @@ mod tests {
 
     #[test]
     fn a_listening_address_reads_as_it_is_written() {
-        for text in ["udp:0.0.0.0:0", "tcp:[::1]:5060", "tls:192.0.2.1:5061", "ws:127.0.0.1:80", "wss:[::]:443"] {
+        for text in
+            ["udp:0.0.0.0:0", "tcp:[::1]:5060", "tls:192.0.2.1:5061", "ws:127.0.0.1:80", "wss:[::]:443"]
+        {
             assert_eq!(text.parse::<Listen>().unwrap().to_string(), text);
         }
     }

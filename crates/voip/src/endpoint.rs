@@ -206,7 +206,8 @@ pub(crate) async fn open_transports(
         .iter()
         .map(|listen| sip_txn::driver::Listen::new(listen.transport, listen.address))
         .collect();
-    let settings = Settings::default().tls(config.tls.build()?)
+    let settings = Settings::default()
+        .tls(config.tls.build()?)
         .web_socket(config.web_socket.clone())
         .resolver(Arc::clone(&config.resolver));
     let transports = Transports::bind(&listen, settings).await.map_err(BindError::Listen)?;

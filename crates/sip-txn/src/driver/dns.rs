@@ -38,8 +38,7 @@ pub type Resolving<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
 
 /// Answers questions to the DNS: records, not failover, which the layer does.
 ///
-/// With the feature `dns` the default is [`Dns`], without it [`HostResolver`]. Write your own to look elsewhere: in a
-/// service registry, in a table of a test.
+/// The default is [`SystemResolver`]. Write your own to look elsewhere: in a service registry, in the table of a test.
 ///
 /// ```
 /// use sip_txn::driver::{Resolver, Resolving};
@@ -95,18 +94,28 @@ impl Resolver for HostResolver {
     }
 }
 
-/// The resolver when none is chosen.
-pub(super) fn default_resolver() -> Arc<dyn Resolver> {
+/// What is used when no resolver is chosen: with the feature `dns` the name servers of the system ([`Dns::system`]), without
+/// it, or when none are known, [`HostResolver`]. Which ones there are is looked up when the first question is asked.
+#[derive(Debug, Default)]
+pub struct SystemResolver {
     #[cfg(feature = "dns")]
-    return match Dns::system() {
-        Ok(dns) => Arc::new(dns),
-        Err(error) => {
-            tracing::warn!(%error, "no name servers are known: only the addresses of hosts are found, no SRV records");
-            Arc::new(HostResolver)
+    dns: std::sync::OnceLock<Option<Dns>>,
+}
+
+impl Resolver for SystemResolver {
+    fn resolve<'a>(&'a self, question: &'a Question) -> Resolving<'a> {
+        #[cfg(feature = "dns")]
+        if let Some(dns) = self.dns.get_or_init(name_servers) {
+            return dns.resolve(question);
         }
-    };
-    #[cfg(not(feature = "dns"))]
-    Arc::new(HostResolver)
+        HostResolver.resolve(question)
+    }
+}
+
+#[cfg(feature = "dns")]
+fn name_servers() -> Option<Dns> {
+    let none = |error: &_| tracing::warn!(%error, "no name servers are known, so no SRV records are found");
+    Dns::system().inspect_err(none).ok()
 }
 
 /// Where a request to `uri` would go first, as [RFC 3263 §4] finds it; `None` when nothing is found.
@@ -136,7 +145,7 @@ pub async fn locate(resolver: &dyn Resolver, uri: &Uri) -> Option<SocketAddr> {
 /// The questions that are being asked.
 #[derive(Debug)]
 pub(super) struct Lookups {
-    resolver: Option<Arc<dyn Resolver>>,
+    resolver: Arc<dyn Resolver>,
     /// Who waits for which answer: a question that is being asked is not asked again.
     waiting: HashMap<Question, Vec<QueryId>>,
     at_once: Arc<Semaphore>,
@@ -144,8 +153,8 @@ pub(super) struct Lookups {
 }
 
 impl Lookups {
-    /// `None`: the default resolver, made when it is first needed.
     pub(super) fn new(resolver: Option<Arc<dyn Resolver>>) -> Self {
+        let resolver = resolver.unwrap_or_else(|| Arc::new(SystemResolver::default()));
         let at_once = Arc::new(Semaphore::new(AT_ONCE));
         Self { resolver, waiting: HashMap::new(), at_once, tasks: JoinSet::new() }
     }
@@ -157,7 +166,7 @@ impl Lookups {
             return waiting.push(query);
         }
         self.waiting.insert(question.clone(), vec![query]);
-        let resolver = Arc::clone(self.resolver.get_or_insert_with(default_resolver));
+        let resolver = Arc::clone(&self.resolver);
         let at_once = Arc::clone(&self.at_once);
         self.tasks.spawn(async move {
             let permit = at_once.acquire_owned().await;

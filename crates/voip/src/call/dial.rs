@@ -61,7 +61,7 @@ impl Dial {
         let account = self.account.as_ref();
         let target = resolve(&self.target, account)?;
         let route = account.map(Account::route).unwrap_or_default();
-        let peer = crate::local::peer_address(route.first().unwrap_or(&target)).await;
+        let peer = self.shared.peer_address(route.first().unwrap_or(&target)).await;
         let (plan, media) = self.shared.open_media(peer).await?;
         let from = account.map_or_else(|| self.shared.anonymous(), Account::from);
         let mut invite = Invite::new(from, target).route(route);

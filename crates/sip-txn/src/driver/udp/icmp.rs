@@ -125,14 +125,15 @@ mod linux {
             let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
             let message =
                 recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(&mut control), flags)?;
-            let why = message.cmsgs()?.find_map(|control| {
-                let (ControlMessageOwned::Ipv4RecvErr(error, _) | ControlMessageOwned::Ipv6RecvErr(error, _)) =
-                    control
-                else {
-                    return None;
-                };
-                meaning(&error)
-            });
+            let why =
+                message.cmsgs()?.find_map(|control| {
+                    let (ControlMessageOwned::Ipv4RecvErr(error, _)
+                    | ControlMessageOwned::Ipv6RecvErr(error, _)) = control
+                    else {
+                        return None;
+                    };
+                    meaning(&error)
+                });
             // The address that the datagram was for, not the one that the ICMP message came from.
             (message.address.as_ref().and_then(address), why, message.bytes)
         };
