@@ -271,10 +271,10 @@ impl Registrar {
     /// A URI of our domain or at one of our addresses.
     fn is_ours(&self, uri: &Uri) -> bool {
         let Some(host) = uri.host() else { return false };
-        match host {
+        match &host {
             Host::Name(name) => name.eq_ignore_ascii_case(&self.config.domain),
             Host::V4(_) | Host::V6(_) => {
-                host.to_string() == *self.config.domain || self.is_our_address(host, uri.port())
+                host.to_string() == *self.config.domain || self.is_our_address(&host, uri.port())
             }
         }
     }

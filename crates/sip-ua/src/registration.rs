@@ -342,7 +342,7 @@ fn contact(context: &Context, account: &Account, heard_on: Option<Flow>) -> Uri 
     let first = routes.first().map(|route| route.uri());
     let transport = target::transport(first, &account.registrar);
     let remote = heard_on.map(|flow| flow.remote).or_else(|| target::address(first, &account.registrar));
-    let user = account.contact_user.as_ref().or_else(|| account.aor.raw_user()).map(Text::as_str);
+    let user = account.contact_user.as_deref().or_else(|| account.aor.raw_user());
     target::contact(&context.layer, transport, remote.as_ref(), user, account.aor.is_sips())
 }
 

@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use sip_msg::{CSeq, CallId, Contact, From, To};
-use sip_msg::{Method, Request, Response, StatusCode};
+use sip_msg::{Method, Request, Response, StatusCode, Text};
 use sip_txn::{ClientId, Ending};
 
 use crate::auth::{Attempt, Authenticator};
@@ -43,7 +43,7 @@ impl Outgoing {
         for route in &routes {
             builder = builder.header(route);
         }
-        let user = asked.from.uri.raw_user().cloned();
+        let user = asked.from.uri.raw_user().map(Text::from);
         let number = context.ids.first_cseq();
         let mut request = builder
             .header(&From::new(asked.from).with_tag(context.ids.tag()))

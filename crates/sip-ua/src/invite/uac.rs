@@ -68,7 +68,7 @@ impl InviteUsage {
         let (uri, routes) = target::routed(&target::loose(&invite.route), &invite.target);
         let first = routes.first().map(|route| route.uri());
         let transport = target::transport(first, &uri);
-        let user = invite.contact_user.clone().or_else(|| invite.from.uri.raw_user().cloned());
+        let user = invite.contact_user.clone().or_else(|| invite.from.uri.raw_user().map(Text::from));
         let secure = invite.target.is_sips() || first.is_some_and(Uri::is_sips);
         let remote = target::address(first, &uri);
         let contact = target::contact(&context.layer, transport, remote.as_ref(), user.as_deref(), secure);

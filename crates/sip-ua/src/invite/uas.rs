@@ -98,7 +98,7 @@ impl InviteUsage {
     ) -> Result<Self, sip_msg::HeaderError> {
         let tag = context.ids.tag();
         let secure = is_secure(&request);
-        let user = request.uri().ok().and_then(|uri| uri.raw_user().cloned());
+        let user = request.uri().ok().and_then(|uri| uri.raw_user().map(Text::from));
         let contact =
             target::contact(&context.layer, flow.transport, Some(&flow.remote), user.as_deref(), secure)
                 .detach();
