@@ -1,8 +1,11 @@
-//! Our parsers beside other people's, on the same samples in one program. `cargo xtask bench` runs it and makes the table.
+//! Our parsers beside other people's, on the same samples in one program. `cargo xtask bench` runs it and makes the
+//! table.
 //!
-//! `bench list` prints `PROTOCOL PEER` lines; `bench PROTOCOL PEER MEASURE check|count|time [SAMPLE…]` runs one measure:
-//! `check` prints the samples that the peer can do it with, `count` does it once with each where
-//! callgrind counts and prints how often memory was allocated, and `time` prints nanoseconds a sample.
+//! `bench list` prints `PROTOCOL PEER` lines; `bench PROTOCOL PEER MEASURE check|count|time [SAMPLE…]` runs one
+//! measure: `check` prints the samples that the peer can do it with, and their sizes; `count` does it once with each
+//! where callgrind counts, and prints how often memory was allocated; `time` prints nanoseconds a sample.
+
+#![expect(clippy::disallowed_methods, reason = "real time is measured")]
 
 mod heap;
 mod measure;
@@ -15,9 +18,16 @@ use std::process::ExitCode;
 /// A peer's measures; false when it has none of this name.
 type Run = fn(&str, &Mode, &[Sample]) -> bool;
 
-const PROTOCOLS: &[(&str, &[(&str, Run)], &str)] = &[
-    ("sip", sip::PEERS, "crates/sip-msg/benches/samples"),
-    ("sdp", sdp::PEERS, "crates/sdp/benches/samples"),
+struct Protocol {
+    name: &'static str,
+    peers: &'static [(&'static str, Run)],
+    /// Where the samples are.
+    folder: &'static str,
+}
+
+const PROTOCOLS: &[Protocol] = &[
+    Protocol { name: "sip", peers: sip::PEERS, folder: "crates/sip-msg/benches/samples" },
+    Protocol { name: "sdp", peers: sdp::PEERS, folder: "crates/sdp/benches/samples" },
 ];
 
 fn main() -> ExitCode {
@@ -33,18 +43,16 @@ fn main() -> ExitCode {
 fn done(args: &[&str]) -> bool {
     match *args {
         ["list"] => {
-            for (protocol, peers, _) in PROTOCOLS {
-                peers.iter().for_each(|(peer, _)| println!("{protocol} {peer}"));
+            for protocol in PROTOCOLS {
+                protocol.peers.iter().for_each(|(peer, _)| println!("{} {peer}", protocol.name));
             }
             true
         }
         [protocol, peer, name, mode, ref chosen @ ..] => {
-            let Some((_, peers, folder)) = PROTOCOLS.iter().find(|row| row.0 == protocol) else {
-                return false;
-            };
-            let Some((_, run)) = peers.iter().find(|row| row.0 == peer) else { return false };
+            let Some(protocol) = PROTOCOLS.iter().find(|known| known.name == protocol) else { return false };
+            let Some((_, run)) = protocol.peers.iter().find(|known| known.0 == peer) else { return false };
             let Some(mode) = Mode::parse(mode) else { return false };
-            run(name, &mode, &measure::samples(folder, chosen))
+            run(name, &mode, &measure::samples(protocol.folder, chosen))
         }
         _ => false,
     }

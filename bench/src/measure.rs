@@ -5,7 +5,6 @@ use bytes::Bytes;
 use std::{hint::black_box, path::Path, time::Instant};
 
 /// A message or description, as it came from the wire.
-#[derive(Clone)]
 pub struct Sample {
     pub name: String,
     pub bytes: Vec<u8>,

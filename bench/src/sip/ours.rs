@@ -31,18 +31,15 @@ impl Peer for Ours {
     fn build(parts: &Parts) -> Option<Message> {
         let uri: Uri = parts.uri.parse().ok()?;
         let mut builder = Request::builder(parts.method.parse::<Method>().ok()?, &uri);
+        let mut kind = "";
         for (name, value) in &parts.headers {
-            builder = builder.raw_header(name.parse::<HeaderName>().ok()?, value).ok()?;
+            let name: HeaderName = name.parse().ok()?;
+            if name == HeaderName::CONTENT_TYPE {
+                kind = value;
+            } else {
+                builder = builder.raw_header(name, value).ok()?;
+            }
         }
-        let mut request = builder.build();
-        // The type is among the headers, where every other library has it too.
-        let kind = request
-            .headers()
-            .raw(HeaderName::CONTENT_TYPE)
-            .map(|kind| String::from_utf8_lossy(kind).into_owned());
-        if let Some(kind) = kind {
-            request.set_body(&kind, parts.body.clone());
-        }
-        Some(request.into())
+        Some(builder.body(kind, parts.body.clone()).build().into())
     }
 }
