@@ -35,9 +35,9 @@ pub(crate) const SCHEME: u16 = 1024;
 
 const ESCAPE: &str = "two hexadecimal digits after %";
 
-const CLASSES: [u16; 256] = classes();
+const CLASSES: [u16; 256] = table();
 
-const fn classes() -> [u16; 256] {
+const fn table() -> [u16; 256] {
     let mut table = [0; 256];
     let mut byte = 0u8;
     loop {
@@ -114,7 +114,12 @@ const fn classes() -> [u16; 256] {
 /// Whether `byte` belongs to `class`.
 #[inline]
 pub(crate) fn is(byte: u8, class: u16) -> bool {
-    CLASSES.get(usize::from(byte)).is_some_and(|classes| classes & class != 0)
+    classes(byte) & class != 0
+}
+
+#[inline]
+fn classes(byte: u8) -> u16 {
+    CLASSES.get(usize::from(byte)).copied().unwrap_or_default()
 }
 
 /// Whether every byte belongs to `class` and there is at least one.
@@ -126,12 +131,9 @@ pub(crate) fn all(text: &[u8], class: u16) -> bool {
 #[inline]
 pub(crate) fn run(text: &[u8], class: u16) -> usize {
     let mut rest = text;
-    // Four at a time costs half of one by one, and this is where the time goes.
+    // Four at a time costs little more than half of one by one, and this is where the time goes.
     while let [a, b, c, d, after @ ..] = rest
-        && is(*a, class)
-        && is(*b, class)
-        && is(*c, class)
-        && is(*d, class)
+        && classes(*a) & classes(*b) & classes(*c) & classes(*d) & class != 0
     {
         rest = after;
     }
@@ -297,6 +299,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A `token` that is often one which `usual` knows, and then needs no share in the buffer.
+    #[inline]
     pub(crate) fn usual_token(
         &mut self,
         usual: impl FnOnce(&[u8]) -> Option<&'static str>,
@@ -310,6 +313,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Steps over bytes of `class` and percent escapes; perhaps none.
+    #[inline]
     pub(crate) fn skip_escaped(&mut self, class: u16) -> Result<(), Unexpected> {
         loop {
             self.take_while(class);
@@ -329,6 +333,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// One or more bytes of `class`, as text.
+    #[inline]
     pub(crate) fn text_of(&mut self, class: u16, expected: &'static str) -> Result<Text, Unexpected> {
         let start = self.at;
         if self.take_while(class).is_empty() {

@@ -81,6 +81,7 @@ impl Param {
     }
 
     /// Reads `name [= value]` of a header parameter.
+    #[inline]
     pub(crate) fn read(cursor: &mut Cursor<'_>) -> Result<Self, Unexpected> {
         let name = cursor.usual_token(usual, "a parameter name")?;
         if !cursor.eat_spaced(b'=') {
