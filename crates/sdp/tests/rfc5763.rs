@@ -193,3 +193,15 @@ fn a_fingerprint_without_crypto_is_dtls_whatever_the_protocol_says() {
     without.streams[0].fingerprints.clear();
     assert!(Negotiation::new(1).answer(&SessionDescription::parse(&text).unwrap(), &without).is_err());
 }
+
+// rfc: 4145 §4.1 — a refresh says the part we have, and the answer may not take the same
+#[test]
+fn both_cannot_begin() {
+    let mut bob = Negotiation::new(1);
+    bob.answer(&browser(&format!("{PRINT}a=setup:actpass\r\n")), &able()).unwrap();
+    let refresh = bob.refresh().unwrap().description;
+    assert_eq!(refresh.media[0].attributes.get::<Setup>(), Ok(Some(Setup::Active)));
+    assert!(bob.accept(&browser(&format!("{PRINT}a=setup:active\r\n"))).is_err());
+    let agreement = bob.accept(&browser(&format!("{PRINT}a=setup:passive\r\n"))).unwrap().agreement;
+    assert_eq!(role(&agreement.first(MediaKind::Audio).unwrap().security), DtlsRole::Client);
+}

@@ -75,7 +75,7 @@ pub(super) fn answered(
     } else if !theirs.is_secure() {
         return Err(Refused::TransportChanged);
     } else if local.media.attributes.contains("fingerprint") {
-        security::dtls_offerer(remote.session, remote.media, notes)?
+        security::dtls_offerer(local.media, remote.session, remote.media, notes)?
     } else {
         security::sdes_offerer(local.media, remote.media, notes)?
     };

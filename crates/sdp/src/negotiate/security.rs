@@ -164,17 +164,22 @@ fn dtls_answerer(
     Ok(Security::Dtls { role, fingerprints })
 }
 
-/// The answer says who begins; it may not leave it open.
+/// The answer says who begins; it may not leave it open, nor take the part that our offer (a refresh says what we last said)
+/// took ([RFC 4145 §4.1]).
+///
+/// [RFC 4145 §4.1]: https://www.rfc-editor.org/rfc/rfc4145#section-4.1
 pub(super) fn dtls_offerer(
+    local: &Media,
     answer: &SessionDescription,
     media: &Media,
     notes: &mut Notes,
 ) -> Result<Security, Refused> {
     let (fingerprints, setup) = read_dtls(answer, media, notes)?;
+    let own = local.attributes.get::<Setup>().ok().flatten().unwrap_or(Setup::ActPass);
     let role = match setup {
-        Some(Setup::Active) => DtlsRole::Server,
-        Some(Setup::Passive) => DtlsRole::Client,
-        Some(Setup::ActPass | Setup::HoldConn) | None => return Err(Refused::NoUsableFingerprint),
+        Some(Setup::Active) if own != Setup::Active => DtlsRole::Server,
+        Some(Setup::Passive) if own != Setup::Passive => DtlsRole::Client,
+        Some(_) | None => return Err(Refused::NoUsableFingerprint),
     };
     notes.add(Why::DtlsRole { role });
     Ok(Security::Dtls { role, fingerprints })
