@@ -37,8 +37,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What is read keeps its unknown attributes; known ones are read on demand as [typed values](attribute), so that one bad line
-//! does not lose a call. [`Limits`] bound what a peer may send. `Debug` of any type here shows no keys and no passwords.
+//! What is read keeps its unknown attributes; known ones are read on demand as [typed values](attribute), and a line that cannot
+//! be read spoils [its media section](Media::problem) alone, so that one bad line does not lose a call. [`Limits`] bound what a
+//! peer may send. `Debug` of any type here shows no keys and no passwords.
 //!
 //! [RFC 8866]: https://www.rfc-editor.org/rfc/rfc8866
 //! [RFC 3264]: https://www.rfc-editor.org/rfc/rfc3264
@@ -47,6 +48,7 @@ mod agreement;
 pub mod attribute;
 mod bandwidth;
 mod capabilities;
+mod check;
 mod connection;
 mod error;
 mod few;
@@ -69,6 +71,7 @@ pub use agreement::{
 pub use attribute::{Attribute, Attributes, Crypto, Direction, TypedAttribute};
 pub use bandwidth::Bandwidth;
 pub use capabilities::{Capabilities, Codec, Ice, MediaKind, SrtpPolicy, Stream};
+pub use check::Breach;
 pub use connection::{Address, Connection};
 pub use error::{AttributeError, BuildError, ParseError};
 pub use few::Few;

@@ -15,8 +15,10 @@ impl SessionDescription {
     ///
     /// Accepted beside the grammar of [RFC 8866 §9]: lines that end in LF alone or in a mix, an unterminated last line, blank
     /// lines at the end, lines out of order inside their section, a missing or empty `s=`, an empty `i=`, several blanks between
-    /// fields, blanks at the end of typed lines, several session-level `c=` lines. Refused: an unknown letter
-    /// ([RFC 8866 §5]), a missing `o=` or `t=`, a typed line that cannot be read. Attributes are read on demand.
+    /// fields, blanks at the end of typed lines and flags, several session-level `c=` lines, `r=` and `z=` of any text. Refused: an
+    /// unknown letter ([RFC 8866 §5]; [`Limits::unknown_lines`] can allow some), a missing `o=` or `t=`, a line of the session or an
+    /// `m=` line that cannot be read. Another line of a media section that cannot be read is that section's
+    /// [`problem`](Media::problem). Attributes are read on demand.
     ///
     /// [RFC 8866 §5]: https://www.rfc-editor.org/rfc/rfc8866#section-5
     /// [RFC 8866 §9]: https://www.rfc-editor.org/rfc/rfc8866#section-9
