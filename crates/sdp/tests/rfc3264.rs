@@ -142,6 +142,7 @@ fn the_sessions_direction_holds_for_its_streams() {
 }
 
 // rfc: 3264 §6 — every m-line is answered in its place, a refused one with port 0 and its formats
+// rfc: 3264 §6.2 — a multicast stream, which we do not do, is refused
 #[test]
 fn what_we_cannot_do_is_refused_in_place() {
     let offer = description(
