@@ -250,7 +250,7 @@ impl Params {
         let mut params = Self::new();
         while cursor.eat_spaced(b';') {
             if params.is_empty() {
-                params.0.reserve_exact(2);
+                params.0.reserve_exact(3);
             }
             params.0.push(Param::read(cursor)?);
         }

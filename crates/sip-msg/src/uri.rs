@@ -499,14 +499,16 @@ fn escape_user(user: &str) -> String {
 
 fn read_scheme(cursor: &mut Cursor<'_>) -> Result<Scheme, Unexpected> {
     const EXPECTED: &str = "a URI scheme and :";
+    if let [b's' | b'S', b'i' | b'I', b'p' | b'P', b':', ..] = cursor.rest() {
+        cursor.advance(4);
+        return Ok(Scheme::Sip);
+    }
     let start = cursor.at();
     let name = cursor.take_while(grammar::SCHEME);
     if !name.first().is_some_and(u8::is_ascii_alphabetic) || !cursor.eat(b':') {
         return Err(Unexpected { at: start, expected: EXPECTED });
     }
-    Ok(if name.eq_ignore_ascii_case(b"sip") {
-        Scheme::Sip
-    } else if name.eq_ignore_ascii_case(b"sips") {
+    Ok(if name.eq_ignore_ascii_case(b"sips") {
         Scheme::Sips
     } else if name.eq_ignore_ascii_case(b"tel") {
         Scheme::Tel
