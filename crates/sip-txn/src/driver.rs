@@ -49,6 +49,8 @@ use crate::{Action, Answer, ConnectId, Flow, Input, Question, Transport};
 
 mod connection;
 mod dns;
+#[cfg(any(feature = "tls", feature = "ws"))]
+mod half_open;
 mod tcp;
 #[cfg(feature = "tls")]
 mod tls;
@@ -90,7 +92,7 @@ impl Listen {
 
 /// There is no TLS without the feature `tls`.
 #[cfg(not(feature = "tls"))]
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Tls {}
 
 /// How connections are made and hosts are found: certificates, the rules for WebSockets, the resolver.
@@ -274,17 +276,19 @@ impl Transports {
         match transport {
             #[cfg(feature = "tls")]
             Transport::Tls => {
-                drop(self.listeners.spawn(tcp::accept_each(listener, move |stream, remote| {
+                drop(self.listeners.spawn(half_open::accept(listener, move |stream, remote| {
                     tls::open(stream, remote, tls.clone(), tell.clone())
                 })))
             }
             #[cfg(feature = "ws")]
-            Transport::Ws => drop(self.listeners.spawn(tcp::accept_each(listener, move |stream, remote| {
-                ws::open(stream, remote, Arc::clone(&web_socket), tell.clone())
-            }))),
+            Transport::Ws => {
+                drop(self.listeners.spawn(half_open::accept(listener, move |stream, remote| {
+                    ws::open(stream, remote, Arc::clone(&web_socket), tell.clone())
+                })))
+            }
             #[cfg(all(feature = "tls", feature = "ws"))]
             Transport::Wss => {
-                drop(self.listeners.spawn(tcp::accept_each(listener, move |stream, remote| {
+                drop(self.listeners.spawn(half_open::accept(listener, move |stream, remote| {
                     let web_socket = Arc::clone(&web_socket);
                     ws::secure::open(stream, remote, tls.clone(), web_socket, tell.clone())
                 })))

@@ -28,6 +28,12 @@ impl Peer {
     }
 }
 
+impl Peer {
+    pub(crate) fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+}
+
 /// One open connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -331,5 +337,106 @@ impl<W> Flows<W> {
             self.checks.extend(next.map(|at| (at, flow)));
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn flow(transport: Transport, port: u16) -> Flow {
+        let local = SocketAddr::from(([192, 0, 2, 1], 5061));
+        Flow::new(transport, local, SocketAddr::from(([192, 0, 2, 2], port)))
+    }
+
+    fn flows(accepted: &[Flow]) -> (Flows<()>, Instant) {
+        let now = testkit::Clock::new().now();
+        let mut flows = Flows::new(HOUR);
+        for flow in accepted {
+            flows.add(now, *flow, None, sip_msg::Limits::default());
+        }
+        (flows, now)
+    }
+
+    fn peer(port: u16, name: &str) -> Peer {
+        Peer::new(Transport::Tls, SocketAddr::from(([192, 0, 2, 2], port)), &name.into())
+    }
+
+    fn sent_by(text: &str) -> HostPort {
+        text.parse().unwrap()
+    }
+
+    // rfc: 5923 §5 — the alias leads to the source address with the port of Via, or 5061
+    // rfc: 5923 §8.2 — for the identities of the certificate, and nobody else
+    #[test]
+    fn an_alias_is_for_the_proven_domains_at_the_port_in_via() {
+        for (via, port) in [("p1.example.com", 5061), ("p1.example.com:5077", 5077)] {
+            let one = flow(Transport::Tls, 40_000);
+            let (mut flows, _) = flows(&[one]);
+            flows.authenticate(&one, vec!["example.com".into(), "p1.example.com".into()]);
+            assert!(flows.alias(&one, &sent_by(via)));
+            assert_eq!(flows.to(&peer(port, "Example.com")), Some(one));
+            assert_eq!(flows.to(&peer(port, "p1.example.com")), Some(one));
+            assert_eq!(flows.to(&peer(port, "example.net")), None, "rfc 5923 §9.3: another virtual server");
+            assert_eq!(flows.to(&peer(port + 1, "example.com")), None);
+            assert!(!flows.alias(&one, &sent_by("p1.example.com:9")), "once");
+            flows.remove(&one);
+            assert_eq!(flows.to(&peer(port, "example.com")), None);
+        }
+    }
+
+    // rfc: 5923 §9.2 — without a certificate there is no alias, as if the parameter were not there
+    // rfc: 5923 §9.3 — nor over TCP, where nobody can prove anything
+    #[test]
+    fn who_has_proven_nothing_gets_no_alias() {
+        let (tls, tcp) = (flow(Transport::Tls, 40_000), flow(Transport::Tcp, 40_001));
+        let (mut flows, _) = flows(&[tls, tcp]);
+        assert!(!flows.alias(&tls, &sent_by("example.com")));
+        assert!(!flows.alias(&tcp, &sent_by("example.com")));
+        assert_eq!(flows.to(&peer(5061, "example.com")), None);
+    }
+
+    #[test]
+    fn an_alias_takes_nothing_away_from_a_connection_that_stands() {
+        let (mine, late) = (flow(Transport::Tls, 5061), flow(Transport::Tls, 40_000));
+        let (mut flows, now) = flows(&[]);
+        flows.add(now, mine, Some(peer(5061, "example.com")), sip_msg::Limits::default());
+        flows.add(now, late, None, sip_msg::Limits::default());
+        flows.authenticate(&late, vec!["example.com".into()]);
+        flows.alias(&late, &sent_by("example.com"));
+        assert_eq!(flows.to(&peer(5061, "example.com")), Some(mine));
+        flows.remove(&late);
+        assert_eq!(flows.to(&peer(5061, "example.com")), Some(mine));
+    }
+
+    #[test]
+    fn room_is_made_by_strangers_first_and_then_by_who_was_silent_longest() {
+        let all: Vec<_> = (1..=5).map(|port| flow(Transport::Tcp, port)).collect();
+        let (mut flows, now) = flows(&all);
+        for (at, flow) in (1..).zip(&all[1..]) {
+            flows.hear(flow);
+            flows.touch(now + Duration::from_secs(at), flow);
+        }
+        flows.get(&all[1]).unwrap().clients = 1;
+        for expected in [&all[0], &all[2], &all[3], &all[4]] {
+            let victims = flows.victims();
+            assert_eq!(victims, [*expected]);
+            victims.iter().for_each(|flow| drop(flows.remove(flow)));
+        }
+        assert_eq!(flows.victims(), [], "it is in use");
+    }
+
+    #[test]
+    fn the_same_addresses_again_are_another_connection() {
+        let one = flow(Transport::Tcp, 1);
+        let (mut flows, now) = flows(&[one]);
+        flows.hear(&one);
+        flows.add(now, one, None, sip_msg::Limits::default());
+        assert_eq!((flows.len(), flows.of_source(one.remote.ip())), (1, 1));
+        assert_eq!(flows.victims(), [one], "nothing has come on the new one");
+        flows.remove(&one);
+        assert_eq!(flows.of_source(one.remote.ip()), 0);
     }
 }

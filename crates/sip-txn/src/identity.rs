@@ -98,10 +98,12 @@ impl ServerCertVerifier for ServerVerifier {
 /// [RFC 5922 §7.1]: https://www.rfc-editor.org/rfc/rfc5922#section-7.1
 pub(crate) fn domains(certificate: &CertificateDer<'_>) -> Vec<Text> {
     let (mut uris, mut names) = (Vec::new(), Vec::new());
-    for_each_name(certificate, |name| match name {
-        GeneralName::URI(uri) => uris.extend(sip_domain(uri)),
-        GeneralName::DNSName(name) => names.push(normal(name)),
-        _ => {}
+    for_each_name(certificate, |name| {
+        if let GeneralName::URI(uri) = name {
+            uris.extend(sip_domain(uri));
+        } else if let GeneralName::DNSName(name) = name {
+            names.push(normal(name));
+        }
     });
     if uris.is_empty() { names } else { uris }
 }

@@ -20,3 +20,10 @@ mod name_server;
 mod tls;
 #[path = "loopback/web_socket.rs"]
 mod web_socket;
+
+/// Does what is to be done, and what comes of it at once.
+async fn pump(agent: &mut agent::Agent) {
+    if let Ok(event) = tokio::time::timeout(std::time::Duration::from_millis(100), agent.event()).await {
+        assert!(matches!(event, sip_txn::Event::ServerEnded { .. }), "{event:?}");
+    }
+}

@@ -1,14 +1,12 @@
 //! TCP: listeners and connections.
 
-use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
 use super::connection::Opened;
@@ -17,10 +15,6 @@ use crate::{ConnectId, Flow, Transport};
 
 /// Connections the kernel holds for us until we accept them.
 const BACKLOG: i32 = 1024;
-/// Handshakes of one listener that run at once.
-const HANDSHAKES: usize = 1024;
-/// Handshakes with one address that run at once.
-const HANDSHAKES_OF_ONE: usize = 256;
 
 /// Opens a listener; `preferred`: the port to take if it is free, when any will do.
 pub(super) fn bind(address: SocketAddr, preferred: Option<u16>) -> io::Result<TcpListener> {
@@ -53,55 +47,6 @@ pub(super) async fn accept(listener: TcpListener, tell: mpsc::Sender<Told>) {
         if let Some(flow) = prepare(&stream, Transport::Tcp, remote) {
             Opened::new(flow, None).start(stream, tell.clone()).await;
         }
-    }
-}
-
-/// Accepts for ever, connections that need a handshake: `open` makes it. One that is slow holds up nobody.
-pub(super) async fn accept_each<F>(listener: TcpListener, open: impl Fn(TcpStream, SocketAddr) -> F)
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let mut half_open = HalfOpen::default();
-    loop {
-        let (stream, remote) = next(&listener).await;
-        half_open.admit(remote.ip());
-        let opening = open(stream, remote);
-        let task = tokio::spawn(async move {
-            if timeout(OPEN, opening).await.is_err() {
-                tracing::debug!(%remote, "the handshake took too long");
-            }
-        });
-        half_open.0.push_back((remote.ip(), task.abort_handle()));
-    }
-}
-
-/// The handshakes of one listener that are under way, the oldest first.
-#[derive(Debug, Default)]
-struct HalfOpen(VecDeque<(IpAddr, AbortHandle)>);
-
-impl HalfOpen {
-    /// Makes room for one more: when there are too many, the oldest is given up, of this source if that is the one who has so
-    /// many.
-    fn admit(&mut self, source: IpAddr) {
-        self.0.retain(|(_, task)| !task.is_finished());
-        let from_source = self.0.iter().filter(|(ip, _)| *ip == source).count();
-        let oldest = if from_source >= HANDSHAKES_OF_ONE {
-            self.0.iter().position(|(ip, _)| *ip == source)
-        } else if self.0.len() >= HANDSHAKES {
-            Some(0)
-        } else {
-            None
-        };
-        if let Some((ip, task)) = oldest.and_then(|oldest| self.0.remove(oldest)) {
-            tracing::debug!(%ip, "too many handshakes: the oldest is given up");
-            task.abort();
-        }
-    }
-}
-
-impl Drop for HalfOpen {
-    fn drop(&mut self) {
-        self.0.iter().for_each(|(_, task)| task.abort());
     }
 }
 

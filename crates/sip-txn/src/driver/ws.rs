@@ -218,15 +218,22 @@ impl Refusal {
 
     /// What is wrong with a request that is no WebSocket handshake.
     fn of(error: &Error) -> Self {
-        match error {
-            Error::Protocol(ProtocolError::WrongHttpMethod) => Self::new(405, "only GET"),
-            Error::Protocol(ProtocolError::WrongHttpVersion) => Self::new(505, "HTTP/1.1 is needed"),
-            Error::Protocol(
-                ProtocolError::MissingUpgradeWebSocketHeader
+        let Error::Protocol(error) = error else { return Self::new(400, "not a WebSocket handshake") };
+        if matches!(error, ProtocolError::WrongHttpMethod) {
+            return Self::new(405, "only GET");
+        }
+        if matches!(error, ProtocolError::WrongHttpVersion) {
+            return Self::new(505, "HTTP/1.1 is needed");
+        }
+        let upgrade = matches!(
+            error,
+            ProtocolError::MissingUpgradeWebSocketHeader
                 | ProtocolError::MissingConnectionUpgradeHeader
-                | ProtocolError::MissingSecWebSocketVersionHeader,
-            ) => Self::new(426, "this is a WebSocket, version 13"),
-            _ => Self::new(400, "not a WebSocket handshake"),
+                | ProtocolError::MissingSecWebSocketVersionHeader
+        );
+        match upgrade {
+            true => Self::new(426, "this is a WebSocket, version 13"),
+            false => Self::new(400, "not a WebSocket handshake"),
         }
     }
 

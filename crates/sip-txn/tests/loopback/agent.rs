@@ -53,13 +53,6 @@ impl Agent {
         }
     }
 
-    /// Does what is to be done, and what comes of it at once.
-    pub(crate) async fn pump(&mut self) {
-        if let Ok(event) = timeout(Duration::from_millis(100), self.event()).await {
-            assert!(matches!(event, Event::ServerEnded { .. }), "{event:?}");
-        }
-    }
-
     /// Answers every request with 200 and `padding` bytes, for ever.
     pub(crate) fn serve(mut self, padding: usize) -> JoinHandle<()> {
         tokio::spawn(async move {

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use crate::agent::{Agent, failure};
 use crate::certificates::{Authority, Certified};
+use crate::pump;
 
 /// Asks a server that shows this certificate, as a client that trusts `trusted`.
 async fn ask(authority: &Authority, shown: &Certified, trusted: &Authority) -> Result<StatusCode, String> {
@@ -73,7 +74,7 @@ async fn requests_go_back_over_a_connection_whose_peer_is_known() {
                 if let Event::Request { server: id, request, .. } = server.event().await {
                     let response = Response::answer(&request, StatusCode::OK).to_tag("b").build();
                     server.layer.respond(driver::now(), id, response).unwrap();
-                    return server.pump().await;
+                    return pump(&mut server).await;
                 }
             }
         };

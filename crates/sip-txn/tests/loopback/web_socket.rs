@@ -20,6 +20,7 @@ use tokio_tungstenite::{WebSocketStream, accept_hdr_async, client_async};
 
 use crate::agent::{Agent, failure};
 use crate::certificates::Authority;
+use crate::pump;
 
 const OPTIONS: &str = "OPTIONS sip:b SIP/2.0\r\nVia: SIP/2.0/WS df7jal23ls0d.invalid;branch=z9hG4bK@\r\n\
     From: <sip:a>;tag=1\r\nTo: <sip:b>\r\nCall-ID: @\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\n\r\n";
@@ -173,7 +174,7 @@ async fn requests_find_the_web_socket_of_a_made_up_name() {
         while !matches!(server.event().await, Event::Request { .. }) {}
     }
     server.send("sip:a@DF7jal23ls0d.invalid;transport=ws");
-    server.pump().await;
+    pump(&mut server).await;
     let text = answered(&mut socket).await;
     assert!(
         text.starts_with("OPTIONS sip:a@DF7jal23ls0d.invalid;transport=ws SIP/2.0\r\nVia: SIP/2.0/WS"),
