@@ -12,8 +12,8 @@ use crate::{AttributeError, Text};
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct SilenceSupp {
-    /// True when silence may be left out.
-    pub on: bool,
+    /// True when silence may be left out; `None` for `-`, nothing said.
+    pub on: Option<bool>,
     /// Timer, preference, use of silence descriptors, and noise level: four words, `-` where nothing is said.
     pub details: Text,
 }
@@ -22,7 +22,7 @@ impl SilenceSupp {
     /// Without details.
     #[must_use]
     pub const fn new(on: bool) -> Self {
-        Self { on, details: Text::from_static("- - - -") }
+        Self { on: Some(on), details: Text::from_static("- - - -") }
     }
 }
 
@@ -31,9 +31,10 @@ impl TypedAttribute for SilenceSupp {
 
     fn parse(value: &Text) -> Result<Self, AttributeError> {
         let mut fields = Fields::new(value);
-        let on = match fields.word_if(|word| matches!(word, "on" | "off")) {
-            Some(word) => word == "on",
-            None => return Err(fields.error(Self::NAME, "on or off")),
+        let on = match fields.word_if(|word| matches!(word, "on" | "off" | "-")) {
+            Some("-") => None,
+            Some(word) => Some(word == "on"),
+            None => return Err(fields.error(Self::NAME, "on, off or -")),
         };
         let details = value.share(fields.rest().trim_end());
         // Some leave the details out.
@@ -49,7 +50,8 @@ impl TypedAttribute for SilenceSupp {
 impl fmt::Display for SilenceSupp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let blank = if self.details.is_empty() { "" } else { " " };
-        write!(f, "{}{blank}{}", if self.on { "on" } else { "off" }, self.details)
+        let on = self.on.map_or("-", |on| if on { "on" } else { "off" });
+        write!(f, "{on}{blank}{}", self.details)
     }
 }
 
@@ -62,7 +64,7 @@ mod tests {
     // rfc: 3108 §5.6.3.2 — on or off, timer, preference, SID use, fixed noise level
     #[test]
     fn silence_suppression_has_five_fields() {
-        for text in ["off - - - -", "on 11 standard Fixed 4", "on"] {
+        for text in ["off - - - -", "on 11 standard Fixed 4", "- - - - -", "on"] {
             assert_eq!(SilenceSupp::parse(&Text::from(text)).unwrap().to_string(), text);
         }
         assert_eq!(SilenceSupp::parse(&Text::from("off - - - -")), Ok(SilenceSupp::new(false)));
