@@ -29,8 +29,8 @@ impl Peer {
 }
 
 impl Peer {
-    pub(crate) fn remote(&self) -> SocketAddr {
-        self.remote
+    pub(crate) fn server(&self) -> (Transport, SocketAddr) {
+        (self.transport, self.remote)
     }
 }
 

@@ -32,7 +32,7 @@ mod server;
 
 use client::Client;
 pub use client::{NextHop, SendOptions};
-use server::Server;
+use server::{ReturnPath, Server};
 
 /// Stands in a Contact for our end of the connection that it goes out on.
 const THIS_CONNECTION: &str = "this-connection.invalid";
@@ -64,6 +64,13 @@ enum FlowWake {
 #[error("Content-Length is missing on a stream")]
 struct Unframed;
 
+/// Who waits for an answer of the DNS.
+#[derive(Clone, Copy, Debug)]
+enum Asker {
+    Client(ClientId),
+    Server(ServerId),
+}
+
 /// Who waits for a connection to open.
 #[derive(Debug)]
 enum Waiting {
@@ -90,7 +97,8 @@ pub struct TransactionLayer {
     client_keys: KeyMap<ClientId>,
     server_keys: KeyMap<ServerId>,
     merge_keys: KeyMap<ServerId>,
-    queries: HashMap<QueryId, ClientId>,
+    queries: HashMap<QueryId, Asker>,
+    return_paths: HashMap<ServerId, ReturnPath>,
     flows: Flows<Waiting>,
     probes: Probes,
     penalties: PenaltyBox,
@@ -122,6 +130,7 @@ impl TransactionLayer {
             server_keys: KeyMap::default(),
             merge_keys: KeyMap::default(),
             queries: HashMap::new(),
+            return_paths: HashMap::new(),
             penalties: PenaltyBox::default(),
             wakeups: Wakeups::new(),
             flow_wakeups: Wakeups::new(),

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::RngCore;
-use sip_msg::{Host, Text, Uri};
+use sip_msg::{Host, Text, Uri, Via};
 
 use crate::transport::text;
 use crate::{Answer, NaptrRecord, Question, SrvRecord, Transport};
@@ -151,6 +151,26 @@ impl Locator {
             }
         };
         Some(Self { places: [place].into(), domain, secure, last_resort, transports, ..Self::nowhere() })
+    }
+
+    /// The search for where a response goes when it cannot go back the way its request came ([RFC 3263 §5]): to the sent-by
+    /// of the request's top Via.
+    ///
+    /// [RFC 3263 §5]: https://www.rfc-editor.org/rfc/rfc3263#section-5
+    pub(crate) fn for_response(via: &Via, transport: Transport) -> Self {
+        let mut search = Self { domain: text(&via.sent_by.host), ..Self::nowhere() };
+        let port = via.sent_by.port.unwrap_or(transport.default_port());
+        let place = match (&via.sent_by.host, via.sent_by.port) {
+            (Host::V4(address), _) => search.address((*address).into(), port, transport),
+            (Host::V6(address), _) => search.address((*address).into(), port, transport),
+            (Host::Name(name), Some(port)) => Place::Host(name.clone(), port, transport),
+            (Host::Name(name), None) => {
+                search.last_resort = Some(Place::Host(name.clone(), port, transport));
+                Place::Srv(srv_name(transport, name), transport)
+            }
+        };
+        search.places.push_back(place);
+        search
     }
 
     /// Nothing to try.

@@ -647,6 +647,69 @@ fn a_stream_carries_messages_and_keep_alives() {
     assert!(sent(&bench.input(Input::Connected { connect, flow: again }))[0].starts_with("SIP/2.0 200"));
 }
 
+// rfc: 3263 §5 — a response whose way back is gone goes to sent-by: a name without a port by SRV
+// rfc: 3263 §5 — a name with a port by A and AAAA, a numeric sent-by as it is
+// rfc: 3263 §5 — the next entry is tried when one fails
+#[test]
+fn a_response_finds_another_way_back() {
+    let srv = Question::Srv("_sip._tcp.bob.example".into());
+    let host = Question::Addresses("one.example".into());
+    let name = Question::Addresses("bob.example".into());
+    for (sent_by, questions, tried) in [
+        ("bob.example", vec![srv, host], ["192.0.2.21:5080", "192.0.2.22:5080"]),
+        ("bob.example:5090", vec![name], ["192.0.2.21:5090", "192.0.2.22:5090"]),
+        ("192.0.2.30:5090", vec![], ["192.0.2.30:5090", "-"]),
+    ] {
+        let mut bench = Bench::new(config());
+        bench.input(Input::Accepted { flow: tcp() });
+        let text = incoming("INVITE", "1", "")
+            .replace("SIP/2.0/UDP 192.0.2.9:5070", &format!("SIP/2.0/TCP {sent_by}"));
+        assert!(text.contains(sent_by), "{text}");
+        let outputs = bench.input(Input::Stream { flow: tcp(), bytes: text.into() });
+        let [Event::Request { server, request, .. }] = events(&outputs)[..] else { panic!("{outputs:?}") };
+        let (server, request) = (*server, request.clone());
+        bench.input(Input::Closed { flow: tcp(), why: "reset".into() });
+        let respond = |bench: &mut Bench, status| {
+            let response = Response::answer(&request, status).to_tag("b").build();
+            bench.layer.respond(bench.now, server, response).unwrap();
+            bench.outputs()
+        };
+        let outputs = respond(&mut bench, StatusCode::RINGING);
+        let (connect, _, remote, _) = connects(&outputs).unwrap();
+        let received = remote.ip();
+        assert_eq!(received.to_string(), "192.0.2.9", "first to where the request came from");
+        let mut outputs = bench.input(Input::ConnectFailed { connect, why: "refused".into() });
+        for question in questions {
+            let (query, asked) = asked(&outputs);
+            assert_eq!(asked, question);
+            let record = SrvRecord { priority: 0, weight: 0, port: 5080, target: "one.example".into() };
+            let answer = match question {
+                Question::Srv(_) => Answer::Srv(vec![record]),
+                _ => Answer::Addresses(vec!["192.0.2.21".parse().unwrap(), "192.0.2.22".parse().unwrap()]),
+            };
+            outputs = bench.input(Input::Resolved { query, answer });
+        }
+        // The final response is given while the search for the provisional one is going on.
+        assert!(respond(&mut bench, StatusCode::BUSY_HERE).is_empty());
+        for (at, address_tried) in tried.into_iter().enumerate() {
+            let Some((connect, transport, remote, _)) = connects(&outputs) else {
+                assert_eq!(address_tried, "-");
+                assert!(matches!(events(&outputs)[..], [Event::ResponseLost { .. }]), "{outputs:?}");
+                break;
+            };
+            assert_eq!((transport, remote), (Transport::Tcp, address(address_tried)));
+            if at == 0 {
+                outputs = bench.input(Input::ConnectFailed { connect, why: "refused".into() });
+                continue;
+            }
+            let flow = Flow::new(Transport::Tcp, address("192.0.2.1:40000"), remote);
+            let sent = sent_on(&bench.input(Input::Connected { connect, flow }));
+            let statuses: Vec<_> = sent.iter().map(|(on, text)| (*on == flow, &text[8..11])).collect();
+            assert_eq!(statuses, [(true, "486")]);
+        }
+    }
+}
+
 #[test]
 fn a_stream_that_cannot_be_framed_is_answered_and_closed() {
     let mut bench = Bench::new(config());

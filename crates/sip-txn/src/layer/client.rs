@@ -61,6 +61,7 @@ impl SendOptions {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box for each request would be one allocation more")]
 enum Machine {
     Invite(Box<InviteClient>),
     NonInvite(NonInviteClient),
@@ -77,6 +78,7 @@ enum Purpose {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a request is nearly always running")]
 enum Stage {
     /// Between two steps.
     Idle,

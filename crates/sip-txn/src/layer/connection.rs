@@ -36,10 +36,7 @@ impl TransactionLayer {
         for who in opening.waiting {
             match who {
                 Waiting::Client(client) => self.client_connected(now, client, connect, flow),
-                Waiting::Response(server, bytes) => {
-                    self.move_server(server, flow);
-                    self.transmit(now, flow, bytes);
-                }
+                Waiting::Response(server, bytes) => self.response_connected(now, server, flow, bytes),
             }
         }
     }
@@ -47,10 +44,13 @@ impl TransactionLayer {
     pub(super) fn handle_connect_failed(&mut self, now: Instant, connect: ConnectId, why: &Text) {
         let Some(opening) = self.flows.finish_opening(connect) else { return };
         tracing::debug!(%why, "connection failed");
+        let to = opening.peer.server();
         for who in opening.waiting {
             match who {
                 Waiting::Client(client) => self.client_not_connected(now, client, connect, why),
-                Waiting::Response(server, _) => self.lose_response(server, why),
+                Waiting::Response(server, bytes) => {
+                    self.response_not_connected(now, server, to, bytes, why);
+                }
             }
         }
     }

@@ -15,6 +15,10 @@ use crate::timer::Timers;
 use crate::transport::{response_address, stamp, text};
 use crate::{Action, ConnectId, Ending, Event, Flow, RespondError, ServerId, Transport};
 
+mod return_path;
+
+pub(super) use return_path::ReturnPath;
+
 #[derive(Debug)]
 enum Machine {
     Invite(InviteServer),
@@ -344,13 +348,27 @@ impl TransactionLayer {
         }
         let (address, host) = &server.sent_by;
         let (address, name) = (*address, host.as_ref().map(text).unwrap_or_default());
-        let peer = Peer::new(flow.transport, address, &name);
-        if let Some(open) = self.flows.to(&peer) {
-            return self.transmit(now, open, bytes);
-        }
         if matches!(flow.transport, Transport::Ws | Transport::Wss) {
             // RFC 7118 §5.3: responses go over the WebSocket that the request came on, or nowhere.
             return self.lose_response(id, &Text::from_static("the WebSocket is closed"));
+        }
+        let Some(bytes) = self.join_return_path(id, bytes) else { return };
+        self.connect_back(now, id, bytes, flow.transport, address, &name);
+    }
+
+    /// Sends a response over another connection than the one its request came on.
+    fn connect_back(
+        &mut self,
+        now: Instant,
+        id: ServerId,
+        bytes: Bytes,
+        transport: Transport,
+        address: SocketAddr,
+        name: &Text,
+    ) {
+        let peer = Peer::new(transport, address, name);
+        if let Some(open) = self.flows.to(&peer) {
+            return self.response_connected(now, id, open, bytes);
         }
         let who = Waiting::Response(id, bytes);
         let Err(who) = self.flows.join(&peer, who, self.config.limits.waiting) else { return };
@@ -359,18 +377,12 @@ impl TransactionLayer {
         }
         let connect = ConnectId(self.id());
         self.flows.start_opening(connect, peer, who);
-        let server_name = flow.transport.is_secure().then_some(name);
-        self.act(Action::Connect { connect, transport: flow.transport, remote: address, server_name });
-    }
-
-    /// Responses leave on another connection from now on.
-    pub(super) fn move_server(&mut self, server: ServerId, flow: Flow) {
-        if let Some(server) = self.servers.get_mut(server.0) {
-            server.reply = flow;
-        }
+        let server_name = transport.is_secure().then(|| name.clone());
+        self.act(Action::Connect { connect, transport, remote: address, server_name });
     }
 
     pub(super) fn lose_response(&mut self, server: ServerId, why: &Text) {
+        self.return_paths.remove(&server);
         if self.servers.get(server.0).is_some_and(|server| !server.silent) {
             self.tell(Event::ResponseLost { server, why: why.clone() });
         }
@@ -390,7 +402,8 @@ fn step(machine: &mut Machine) -> Option<Step> {
         Machine::NonInvite(machine) => match machine.poll_output()? {
             non_invite_server::Output::Send(bytes) => Step::Send(bytes),
             non_invite_server::Output::SayTrying => Step::SayTrying,
-            non_invite_server::Output::Ended => Step::Ended(Ending::Normal),
+            non_invite_server::Output::Ended { answered: true } => Step::Ended(Ending::Normal),
+            non_invite_server::Output::Ended { answered: false } => Step::Ended(Ending::TimedOut),
         },
     })
 }

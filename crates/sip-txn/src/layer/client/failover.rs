@@ -8,7 +8,7 @@ use sip_msg::{HeaderName, Method, Request, Response, RetryAfter, StatusCode, Tex
 
 use super::{Client, Purpose, Stage};
 use crate::flows::Peer;
-use crate::layer::{TransactionLayer, Waiting, Wake};
+use crate::layer::{Asker, TransactionLayer, Waiting, Wake};
 use crate::locate::{Step, Target};
 use crate::penalty::Failure;
 use crate::{Action, Answer, ClientId, ConnectId, Ending, Event, Flow, QueryId, Question, Transport};
@@ -53,13 +53,17 @@ impl TransactionLayer {
         let Some(client) = self.clients.get_mut(id.0) else { return };
         let until = now.checked_add(wait).unwrap_or(now);
         client.stage = Stage::Locating { query, question: question.clone(), until };
-        self.queries.insert(query, id);
+        self.queries.insert(query, Asker::Client(id));
         self.wakeups.push(wait, until, Wake::Stuck(id));
         self.act(Action::Resolve { query, question });
     }
 
     pub(in crate::layer) fn handle_resolved(&mut self, now: Instant, query: QueryId, answer: Answer) {
-        let Some(id) = self.queries.remove(&query) else { return };
+        let id = match self.queries.remove(&query) {
+            Some(Asker::Client(id)) => id,
+            Some(Asker::Server(id)) => return self.return_path_resolved(now, id, query, answer),
+            None => return,
+        };
         let Some(client) = self.clients.get_mut(id.0) else { return };
         let Stage::Locating { query: asked, question, .. } = &client.stage else { return };
         if *asked != query {
