@@ -1,6 +1,6 @@
 //! The errors of the layer's commands.
 
-use sip_msg::{HeaderError, UriError};
+use sip_msg::{HeaderError, StatusCode, UriError};
 
 /// Why a request is not sent.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -24,6 +24,20 @@ pub enum RequestError {
     /// [`crate::Limits::clients`] is reached.
     #[error("there are {0} client transactions already")]
     TooMany(usize),
+}
+
+impl RequestError {
+    /// What a proxy answers to the request that it could not send on.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::WrongMethod | Self::Cancel => StatusCode::SERVER_INTERNAL_ERROR,
+            Self::Header(error) => error.status(),
+            Self::Uri(error) => error.status(),
+            Self::Unroutable => StatusCode::NOT_FOUND,
+            Self::TooMany(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
 }
 
 /// Why a response is not sent.

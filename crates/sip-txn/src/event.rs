@@ -196,7 +196,8 @@ pub enum Event {
         /// How.
         ending: Ending,
     },
-    /// A server transaction is over. For an INVITE, [`Ending::TimedOut`]: no ACK came to a failure response.
+    /// A server transaction is over. [`Ending::TimedOut`]: no ACK came to the failure response of an INVITE, or the application
+    /// did not answer another request while its client waited.
     ServerEnded {
         /// Which.
         server: ServerId,

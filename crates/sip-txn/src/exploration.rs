@@ -426,7 +426,7 @@ impl NonInvite {
                     self.sent.insert(name(&bytes));
                 }
                 non_invite_server::Output::SayTrying => *self = self.server("late"),
-                non_invite_server::Output::Ended => {
+                non_invite_server::Output::Ended { .. } => {
                     assert!(!self.server_ended, "it ends once");
                     self.server_ended = true;
                 }

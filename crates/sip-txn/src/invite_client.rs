@@ -115,7 +115,7 @@ impl InviteClient {
                 Timer::B => self.end(Ended::TimedOut),
                 Timer::D | Timer::M => self.end(Ended::Normal),
                 Timer::E | Timer::F | Timer::G | Timer::H | Timer::I | Timer::J | Timer::K | Timer::L => {}
-                Timer::Trying | Timer::LateTrying => {}
+                Timer::Trying | Timer::LateTrying | Timer::Expiry => {}
             }
         }
     }

@@ -128,7 +128,7 @@ impl InviteServer {
                 Timer::H => self.end(false),
                 Timer::I | Timer::L => self.end(true),
                 Timer::A | Timer::B | Timer::D | Timer::E | Timer::F => {}
-                Timer::J | Timer::K | Timer::M | Timer::LateTrying => {}
+                Timer::J | Timer::K | Timer::M | Timer::LateTrying | Timer::Expiry => {}
             }
         }
     }

@@ -88,7 +88,8 @@ impl NonInviteClient {
                 Timer::F => self.end(Ended::TimedOut),
                 Timer::K => self.end(Ended::Normal),
                 Timer::A | Timer::B | Timer::D | Timer::G | Timer::H | Timer::I => {}
-                Timer::J | Timer::L | Timer::M | Timer::Trying | Timer::LateTrying => {}
+                Timer::J | Timer::L | Timer::M => {}
+                Timer::Trying | Timer::LateTrying | Timer::Expiry => {}
             }
         }
     }

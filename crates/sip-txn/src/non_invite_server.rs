@@ -25,7 +25,10 @@ pub(crate) enum Output {
     Send(Bytes),
     /// The application is silent: make a 100, for [`Input::Trying`].
     SayTrying,
-    Ended,
+    /// Not answered: the application was silent for too long.
+    Ended {
+        answered: bool,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -53,8 +56,8 @@ enum State {
 ///  request: last    ┌────────────┐               │
 ///               ┌──►│ Proceeding │               │
 ///               └───└────────────┘               │
-///                       │ 200-699: send          │
-///                       ▼                        │
+///         64·T1 (any    │ 200-699: send          │
+///         state above)  ▼                        │
 ///  request: send    ┌───────────┐                │
 ///               ┌──►│ Completed │◄───────────────┘
 ///               └───└───────────┘
@@ -77,8 +80,10 @@ impl NonInviteServer {
     pub(crate) fn new(now: Instant, timing: Timing, reliable: bool) -> Self {
         let (timers, output) = (Timers::default(), Outbox::default());
         let mut transaction = Self { state: State::Trying, timing, reliable, timers, output };
-        if let Some(wait) = timing.first_wait(Timer::LateTrying, reliable) {
-            transaction.timers.start(now, Timer::LateTrying, wait);
+        for timer in [Timer::LateTrying, Timer::Expiry] {
+            if let Some(wait) = timing.first_wait(timer, reliable) {
+                transaction.timers.start(now, timer, wait);
+            }
         }
         transaction
     }
@@ -110,7 +115,8 @@ impl NonInviteServer {
         while let Some(timer) = self.timers.pop_due(now) {
             match timer {
                 Timer::LateTrying => self.try_on(),
-                Timer::J => self.end(),
+                Timer::J => self.end(true),
+                Timer::Expiry => self.end(false),
                 Timer::A | Timer::B | Timer::D | Timer::E | Timer::F | Timer::G => {}
                 Timer::H | Timer::I | Timer::K | Timer::L | Timer::M | Timer::Trying => {}
             }
@@ -147,7 +153,7 @@ impl NonInviteServer {
     }
 
     fn enter_proceeding(&mut self, trying: Bytes) {
-        self.timers.stop_all();
+        self.timers.stop(Timer::LateTrying);
         self.output.push_back(Output::Send(trying.clone()));
         self.state = State::Proceeding { last: trying };
     }
@@ -158,19 +164,21 @@ impl NonInviteServer {
         self.state = State::Completed { response };
         match self.timing.first_wait(Timer::J, self.reliable) {
             Some(wait) if !wait.is_zero() => self.timers.start(now, Timer::J, wait),
-            Some(_) | None => self.end(),
+            Some(_) | None => self.end(true),
         }
     }
 
-    fn end(&mut self) {
+    fn end(&mut self, answered: bool) {
         self.timers.stop_all();
         self.state = State::Terminated;
-        self.output.push_back(Output::Ended);
+        self.output.push_back(Output::Ended { answered });
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use sip_msg::StatusCode;
 
     use super::*;
@@ -191,7 +199,8 @@ mod tests {
             .map(|output| match output {
                 Output::Send(bytes) => format!("send {}", String::from_utf8_lossy(&bytes)),
                 Output::SayTrying => "say 100".to_owned(),
-                Output::Ended => "ended".to_owned(),
+                Output::Ended { answered: true } => "ended".to_owned(),
+                Output::Ended { answered: false } => "expired".to_owned(),
             })
             .collect()
     }
@@ -238,12 +247,25 @@ mod tests {
         seen
     }
 
+    // rfc: 4320 §4.2 — a request that is not answered in 64·T1 is not answered at all
+    #[test]
+    fn an_unanswered_request_expires_with_its_client() {
+        for (reliable, inputs) in [(false, &[][..]), (true, &[]), (false, &["late"]), (true, &["100"])] {
+            let (mut server, start) = after(inputs, reliable);
+            let seen = run(&mut server, start);
+            assert_eq!(seen.last(), Some(&(32.0, "expired".to_owned())), "after {inputs:?}: {seen:?}");
+            assert!(!server.is_open());
+        }
+    }
+
     // rfc: 4320 §4.1 — without an answer, 100 goes out when Timer E of the client reaches T2
     // rfc: 3261 §17.2.2 — Timer J answers repeated requests for 64·T1 over UDP
     #[test]
     fn a_late_100_and_timer_j() {
         let (mut server, start) = after(&[], false);
-        assert_eq!(run(&mut server, start), [(3.5, "say 100".to_owned())]);
+        let at = start + Duration::from_millis(3500);
+        server.handle_timeout(at);
+        assert_eq!(outputs(&mut server), ["say 100"]);
         for name in ["late", "again", "200"] {
             server.handle_input(start, input(name));
         }

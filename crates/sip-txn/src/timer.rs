@@ -53,6 +53,11 @@ pub enum Timer {
     ///
     /// [RFC 4320 §4.1]: https://www.rfc-editor.org/rfc/rfc4320#section-4.1
     LateTrying,
+    /// Forgets a request other than an INVITE that the application has not answered: its client has given up. 64·T1
+    /// ([RFC 4320 §4.2]).
+    ///
+    /// [RFC 4320 §4.2]: https://www.rfc-editor.org/rfc/rfc4320#section-4.2
+    Expiry,
 }
 
 /// The base values of all timers ([RFC 3261 §17.1.1.1]).
@@ -87,7 +92,7 @@ impl Timing {
         let over_udp = |wait| if reliable { Duration::ZERO } else { wait };
         match timer {
             Timer::A | Timer::E | Timer::G => (!reliable).then_some(self.t1),
-            Timer::B | Timer::F | Timer::H | Timer::L | Timer::M => Some(self.give_up()),
+            Timer::B | Timer::F | Timer::H | Timer::L | Timer::M | Timer::Expiry => Some(self.give_up()),
             Timer::D => Some(over_udp(self.give_up().max(Duration::from_secs(32)))),
             Timer::J => Some(over_udp(self.give_up())),
             Timer::I | Timer::K => Some(over_udp(self.t4)),
@@ -113,7 +118,8 @@ impl Timing {
             | Timer::L
             | Timer::M
             | Timer::Trying
-            | Timer::LateTrying => doubled,
+            | Timer::LateTrying
+            | Timer::Expiry => doubled,
         }
     }
 }
@@ -268,6 +274,7 @@ mod tests {
             (Timer::M, Some(32.0), Some(32.0)),
             (Timer::Trying, Some(0.2), Some(0.2)),
             (Timer::LateTrying, Some(3.5), Some(3.5)),
+            (Timer::Expiry, Some(32.0), Some(32.0)),
         ];
         let timing = Timing::default();
         for (timer, unreliable, reliable) in table {
