@@ -404,9 +404,6 @@ pub(crate) fn report_registration(
 
 /// `--listen`; what comes with later transports is named as such.
 fn parse_listen(text: &str) -> Result<Listen, Failure> {
-    if text.starts_with("ws:") || text.starts_with("wss:") {
-        return Err(Failure::not_available_yet(&format!("--listen {text}")));
-    }
     text.parse().map_err(|error: voip::ListenError| Failure::usage(format!("--listen {error}")))
 }
 

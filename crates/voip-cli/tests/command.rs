@@ -158,7 +158,6 @@ fn what_a_later_version_brings_is_not_available_yet() {
         &["--turn", "turn:x"],
         &["--stun", "x"],
         &["--srtp", "dtls"],
-        &["--listen", "ws:127.0.0.1:0"],
         &["--codec", "opus"],
         &["--codec", "pcmu,g722"],
         &["--report", "a.html"],
@@ -206,6 +205,22 @@ fn a_call_tells_its_events_on_both_sides() {
     assert!(heard.event("dtmf")["duration_ms"].is_number());
     assert_eq!(heard.event("ended")["by"], "remote");
     assert_eq!(heard.event("incoming")["from"], "****mous@anonymous.invalid");
+}
+
+// rfc: 7118 §5.2 — a call to `transport=ws`, and its in-dialog requests back to a Contact that is the caller's end
+#[test]
+fn a_call_goes_over_a_web_socket() {
+    let listen = ["--listen", "ws:127.0.0.1:0", "--listen", "udp:127.0.0.1:0"];
+    for ends in [&["--duration", "0.3"][..], &[]] {
+        let hang_up: &[&str] = if ends.is_empty() { &["--hangup-after", "0.3"] } else { &[] };
+        let mut answering = Running::start(&[&["answer", "--max-calls", "1"], &listen[..], hang_up].concat());
+        let target = format!("sip:echo@127.0.0.1:{};transport=ws", answering.port());
+        let called = run(&[&["call", &target, "--listen", "udp:127.0.0.1:0"], ends].concat());
+        assert_eq!(called.code, Some(0), "{called:#?}");
+        let by = if ends.is_empty() { "remote" } else { "local" };
+        assert_eq!(called.event("ended")["by"], by, "{called:#?}");
+        assert_eq!(answering.end().code, Some(0));
+    }
 }
 
 #[test]
