@@ -4,7 +4,7 @@
 //! The channel is the set of all messages that were ever sent: each may be delivered at any time, any number of times, or never.
 //! Each side has a clock of its own, so that timers fire at any time in relation to the other side. Applications answer, cancel
 //! and lose their connection whenever they may. In each state reached the promises of RFC 3261 §17 hold; no state comes again
-//! after another one, and where nothing more can happen both sides have ended: so every run ends.
+//! after another one, and where timers and applications have nothing more to do both sides have ended: so every run ends.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::{Debug, Write};
@@ -23,6 +23,9 @@ use crate::non_invite_server::{self, NonInviteServer};
 /// What one side can send the other: `INVITE`, `ACK`, `200`.
 type Name = &'static str;
 
+/// More states than there are.
+const MANY: usize = 50_000;
+
 const STATUSES: [Name; 4] = ["100", "180", "200", "486"];
 
 /// Over a reliable transport or not, which fails or not: without a failure, too, each run must end.
@@ -32,8 +35,8 @@ const SETTINGS: [(bool, bool); 4] = [(false, false), (false, true), (true, false
 trait World: Clone {
     /// Equal for two states that behave alike.
     fn fingerprint(&self) -> impl Debug;
-    /// All states that can be next.
-    fn next(&self) -> Vec<Self>;
+    /// All states that can be next by what timers and applications do, and by what is delivered.
+    fn next(&self) -> [Vec<Self>; 2];
     /// Both sides have ended, or never began.
     fn is_over(&self) -> bool;
 }
@@ -44,17 +47,20 @@ fn explore<W: World>(start: W) -> usize {
     let mut states = vec![start];
     let mut edges: Vec<Vec<usize>> = Vec::new();
     while let Some(state) = states.get(edges.len()).cloned() {
-        let mut targets = BTreeSet::new();
-        for next in state.next() {
+        let here = edges.len();
+        let mut visit = |next: W| {
             let index = *known.entry(digest(&next)).or_insert(states.len());
             if index == states.len() {
                 states.push(next);
             }
-            targets.insert(index);
-        }
-        targets.remove(&edges.len());
-        assert!(!targets.is_empty() || state.is_over(), "stuck in {:?}", state.fingerprint());
-        edges.push(targets.into_iter().collect());
+            index
+        };
+        let [acts, deliveries] = state.next().map(|next| next.into_iter().map(&mut visit).collect());
+        let acts: BTreeSet<usize> = acts;
+        let goes_on = acts.iter().any(|next| *next != here);
+        assert!(goes_on || state.is_over(), "stuck without messages: {:?}", state.fingerprint());
+        assert!(states.len() < MANY, "states without end: {:?}", state.fingerprint());
+        edges.push(acts.union(&deliveries).copied().filter(|next| *next != here).collect());
     }
     assert!(ends_everywhere(&edges), "a run that never ends");
     states.len()
@@ -295,11 +301,11 @@ impl World for Invite {
         (self.client.fingerprint(), server, &self.sent, &self.told, self.server_ended, self.cancelled)
     }
 
-    fn next(&self) -> Vec<Self> {
-        let mut next = Vec::new();
+    fn next(&self) -> [Vec<Self>; 2] {
+        let (mut next, mut delivered) = (Vec::new(), Vec::new());
         for status in self.sent.iter().filter(|name| STATUSES.contains(name)) {
             let response = response(status);
-            next.push(self.client(Some(status), |world| {
+            delivered.push(self.client(Some(status), |world| {
                 world.client.handle_input(world.client_now, invite_client::Input::Response(&response));
             }));
         }
@@ -321,7 +327,7 @@ impl World for Invite {
             }));
         }
         for request in self.sent.iter().filter(|name| !STATUSES.contains(name)) {
-            next.push(self.server(request));
+            delivered.push(self.server(request));
         }
         if let Some(server) = &self.server {
             next.push(self.server("timer"));
@@ -331,7 +337,7 @@ impl World for Invite {
             };
             next.extend(STATUSES.into_iter().filter(open).map(|status| self.server(status)));
         }
-        next
+        [next, delivered]
     }
 
     fn is_over(&self) -> bool {
@@ -442,11 +448,11 @@ impl World for NonInvite {
         (self.client.fingerprint(), server, &self.sent, &self.told, self.server_ended)
     }
 
-    fn next(&self) -> Vec<Self> {
-        let mut next = Vec::new();
+    fn next(&self) -> [Vec<Self>; 2] {
+        let (mut next, mut delivered) = (Vec::new(), Vec::new());
         for status in self.sent.iter().filter(|name| STATUSES.contains(name)) {
             let response = response(status);
-            next.push(self.client(Some(status), |world| {
+            delivered.push(self.client(Some(status), |world| {
                 world.client.handle_input(world.client_now, non_invite_client::Input::Response(&response));
             }));
         }
@@ -462,7 +468,7 @@ impl World for NonInvite {
             }));
         }
         if self.sent.contains("OPTIONS") {
-            next.push(self.server("OPTIONS"));
+            delivered.push(self.server("OPTIONS"));
         }
         if let Some(server) = &self.server {
             next.push(self.server("timer"));
@@ -470,7 +476,7 @@ impl World for NonInvite {
             let answers = ["100", "200", "486"].into_iter().filter(|_| server.is_open());
             next.extend(answers.map(|status| self.server(status)));
         }
-        next
+        [next, delivered]
     }
 
     fn is_over(&self) -> bool {
