@@ -2,7 +2,6 @@
 //!
 //! Both answer the same load on loopback, one after the other in one run, several times; what counts is the time their thread
 //! was on a processor (`/proc/thread-self/schedstat`, Linux only). The median ratio must not exceed 1.5.
-#![expect(clippy::disallowed_methods, reason = "a bench on real sockets")]
 
 use std::fmt::Write as _;
 use std::net::{SocketAddr, UdpSocket};

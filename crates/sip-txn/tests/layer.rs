@@ -556,7 +556,7 @@ fn icmp_that_proves_nothing_is_ignored() {
 fn first_target(bench: &mut Bench) -> (Flow, String) {
     let (_, outputs) = bench.request(Method::OPTIONS, "sip:bob@example.com");
     let outputs = locate(bench, outputs);
-    sent_on(&outputs)[0].clone()
+    sent_on(&outputs).remove(0)
 }
 
 // rfc: 3261 §21.5.4 — no other request goes to a server before the time its 503 named, if there is another server

@@ -1,5 +1,5 @@
 //! Calls and registrations to a domain whose first server is dead (RFC 3263 §4.3).
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests are tests")]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "helpers of tests are tests")]
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
