@@ -4,6 +4,7 @@ mod baresip;
 mod echo_load;
 mod kamailio;
 mod lab;
+mod loads;
 mod offers;
 mod scenarios;
 mod script;
@@ -17,10 +18,19 @@ use scenarios::SCENARIOS;
 use std::{path::PathBuf, time::Instant};
 use xshell::{Shell, cmd};
 
-const PACKAGES: &[&str] =
-    &["baresip-core", "kamailio", "kamailio-extra-modules", "kamailio-tls-modules", "openssl", "sip-tester"];
+const PACKAGES: &[&str] = &[
+    "baresip-core",
+    "iproute2",
+    "iptables",
+    "kamailio",
+    "kamailio-extra-modules",
+    "kamailio-tls-modules",
+    "openssl",
+    "sip-tester",
+    "socat",
+];
 /// What the packages above must bring.
-const PEERS: &[&str] = &["sipp", "baresip", "kamailio", "openssl"];
+const PEERS: &[&str] = &["sipp", "baresip", "kamailio", "openssl", "socat", "ip", "iptables"];
 
 pub(crate) fn run(shell: &Shell, args: &[String]) -> Result {
     if args == ["--install"] {
@@ -78,7 +88,7 @@ fn play(shell: &Shell, names: &[String]) -> Result<(usize, usize, usize)> {
                 Err(why) => ("FAIL", why.to_string()),
             }
         } else {
-            (if strict() { "FAIL" } else { "SKIP" }, format!("not installed: {}", missing.join(", ")))
+            (if strict() { "FAIL" } else { "SKIP" }, format!("missing: {}", missing.join(", ")))
         };
         match mark {
             "PASS" => passed += 1,
@@ -91,7 +101,11 @@ fn play(shell: &Shell, names: &[String]) -> Result<(usize, usize, usize)> {
 }
 
 fn missing(peers: &[&str]) -> Vec<String> {
-    peers.iter().filter(|peer| which(peer).is_none()).map(ToString::to_string).collect()
+    let is_there = |peer: &str| match peer {
+        loads::NAMESPACES => loads::has_namespaces(),
+        program => which(program).is_some(),
+    };
+    peers.iter().filter(|peer| !is_there(peer)).map(ToString::to_string).collect()
 }
 
 /// The release build of our command, or the one that `VOIP` names.

@@ -7,6 +7,10 @@ use std::{fs, process::Command, time::Duration};
 /// Where SIPp writes each message of a small run.
 pub(crate) const MESSAGES: &str = "sipp.messages";
 
+/// What SIPp writes, and where.
+const FILES: [&str; 8] =
+    ["-trace_err", "-error_file", "sipp.errors", "-trace_stat", "-stf", "sipp.csv", "-fd", "1"];
+
 /// How many calls SIPp makes or takes, and how fast it makes them.
 pub(crate) struct Load {
     pub(crate) calls: u32,
@@ -48,16 +52,7 @@ impl Sipp {
         }
         command.args(["-t", if transport == "tcp" { "t1" } else { "u1" }]);
         command.args(["-m", &load.calls.to_string(), "-r", &load.per_second.to_string(), "-l", "20000"]);
-        command.args([
-            "-trace_err",
-            "-error_file",
-            "sipp.errors",
-            "-trace_stat",
-            "-stf",
-            "sipp.csv",
-            "-fd",
-            "1",
-        ]);
+        command.args(FILES);
         // A caller that has hung up may close its connection, though SIPp still waits for stray repetitions then.
         command.args(["-reconnect_close", "false"]);
         command.args(["-timeout", "150", "-timeout_error", "-s", "service"]);
@@ -70,6 +65,12 @@ impl Sipp {
             std::thread::sleep(Duration::from_millis(500));
         }
         Ok(Self { index, port })
+    }
+
+    /// Starts SIPp as a caller with arguments of its own; a namespace has all ports for itself.
+    pub(crate) fn run(lab: &mut Lab, command: &mut Command) -> Result<Self> {
+        command.args(FILES).args(["-nostdin", "-skip_rlimit", "-timeout", "110", "-timeout_error"]);
+        Ok(Self { index: lab.spawn("sipp", command)?, port: 0 })
     }
 
     pub(crate) fn uri(&self, transport: &str) -> String {
