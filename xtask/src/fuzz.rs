@@ -26,8 +26,13 @@ pub(crate) fn run(shell: &Shell, args: &[String]) -> Result {
     Ok(())
 }
 
-/// Every target for half a minute, as many at a time as there are cores.
+/// The gate's step: every target for half a minute.
 pub(crate) fn all(shell: &Shell) -> Result<Outcome> {
+    every(shell, SECONDS)
+}
+
+/// Every target for some seconds, as many at a time as there are cores.
+pub(crate) fn every(shell: &Shell, seconds: &str) -> Result<Outcome> {
     if which("cargo-fuzz").is_none() {
         let why = "cargo-fuzz is not installed (`cargo install cargo-fuzz`): nothing was fuzzed, the corpora ran as tests";
         return Ok(Outcome::LeftOut(why.into()));
@@ -40,7 +45,7 @@ pub(crate) fn all(shell: &Shell) -> Result<Outcome> {
         let worker = |shell: Shell| {
             move || {
                 iter::from_fn(next)
-                    .filter(|target| fuzz(&shell, target, SECONDS).is_err())
+                    .filter(|target| fuzz(&shell, target, seconds).is_err())
                     .collect::<Vec<_>>()
             }
         };
@@ -53,7 +58,7 @@ pub(crate) fn all(shell: &Shell) -> Result<Outcome> {
             .collect()
     });
     if failed.is_empty() {
-        Ok(format!("{} targets, {SECONDS} s each: {}", targets.len(), targets.join(" ")).into())
+        Ok(format!("{} targets, {seconds} s each: {}", targets.len(), targets.join(" ")).into())
     } else {
         Err(format!("a fault was found by {}; the input is in fuzz/artifacts", failed.join(", ")).into())
     }

@@ -12,6 +12,7 @@ mod json;
 mod licences;
 mod metadata;
 mod rfc;
+mod soak;
 mod step;
 mod tidy;
 
@@ -31,6 +32,11 @@ const COMMANDS: &[(&str, &str, Run)] = &[
     ("fuzz", "[TARGET [SECONDS]]  run fuzz targets, 30 s each unless told", fuzz::run),
     ("interop", "[--install] [--list] [NAME…]  scripted calls with other people's software", interop::run),
     ("rfc", "  write docs/RFC-COVERAGE.md from the `// rfc:` lines above the tests", rfc::run),
+    (
+        "soak",
+        "[simulations] [fuzz]  the long runs, for a night: SIM_SEEDS and FUZZ_SECONDS say how long",
+        soak::run,
+    ),
     ("tidy", "  check the code map and the words that must not be in the code", tidy::run),
 ];
 
