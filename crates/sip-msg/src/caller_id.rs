@@ -3,7 +3,7 @@
 use alloc::{borrow::Cow, string::String};
 use core::fmt;
 
-use crate::{From, Host, NameAddr, PAssertedIdentity, PPreferredIdentity, Params, Text, To, Uri};
+use crate::{From, Host, NameAddr, PAssertedIdentity, PPreferredIdentity, Params, To, Uri};
 
 /// The identity in a From, To or P-Asserted-Identity.
 ///
@@ -36,8 +36,8 @@ impl CallerId {
 
     /// The tag.
     #[must_use]
-    pub fn tag(&self) -> Option<&Text> {
-        self.params.text("tag")
+    pub fn tag(&self) -> Option<&str> {
+        self.params.value("tag")
     }
 
     /// The URI.
@@ -121,7 +121,7 @@ mod tests {
         let caller = caller("\"Al\" <sip:al%20ice@example.com>;tag=x");
         assert_eq!(caller.display_name(), Some("Al"));
         assert_eq!(caller.user().as_deref(), Some("al ice"));
-        assert_eq!(caller.tag().map(Text::as_str), Some("x"));
+        assert_eq!(caller.tag(), Some("x"));
         assert_eq!(caller.host(), "example.com".parse().ok());
     }
 }

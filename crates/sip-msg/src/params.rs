@@ -1,7 +1,7 @@
 //! [`Params`]: ordered `;name=value` parameters.
 
 use alloc::vec::Vec;
-use core::fmt;
+use core::{fmt, mem};
 
 use crate::{
     Text,
@@ -27,20 +27,6 @@ enum Style {
     Quoted,
     /// `<URI>`, as `info` in Identity has it.
     Bracketed,
-}
-
-/// Names that need no share in the buffer.
-fn usual(name: &[u8]) -> Option<&'static str> {
-    match name {
-        b"tag" => Some("tag"),
-        b"branch" => Some("branch"),
-        b"rport" => Some("rport"),
-        b"received" => Some("received"),
-        b"expires" => Some("expires"),
-        b"q" => Some("q"),
-        b"+sip.instance" => Some("+sip.instance"),
-        _ => None,
-    }
 }
 
 impl Param {
@@ -83,7 +69,7 @@ impl Param {
     /// Reads `name [= value]` of a header parameter.
     #[inline]
     pub(crate) fn read(cursor: &mut Cursor<'_>) -> Result<Self, Unexpected> {
-        let name = cursor.usual_token(usual, "a parameter name")?;
+        let name = cursor.text_of(grammar::TOKEN, "a parameter name")?;
         if !cursor.eat_spaced(b'=') {
             return Ok(Self::new(name, None));
         }
@@ -129,20 +115,34 @@ impl fmt::Display for Param {
 /// Parameters in the order they came, each name once.
 ///
 /// Where a peer repeats a name, [`Params::get`] sees the first.
-#[derive(Clone, Default)]
-pub struct Params(Vec<Param>);
+#[derive(Clone)]
+pub struct Params(Repr);
+
+/// Most are read once or never: plain ones stay as they stand on the wire, and cost no memory of their own.
+#[derive(Clone)]
+enum Repr {
+    /// `*(;name[=value])` of tokens and hosts: without white space, quotes and brackets.
+    Plain(Text),
+    /// Everything else, and what has been changed here.
+    Parsed(Vec<Param>),
+}
 
 impl Params {
     /// No parameters.
     #[must_use]
     pub const fn new() -> Self {
-        Self(Vec::new())
+        Self(Repr::Parsed(Vec::new()))
     }
 
     /// The value of `name`: `None` when absent, `Some(None)` when it stands without a value.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Option<&str>> {
-        self.param(name).map(|param| param.value.as_deref())
+        match &self.0 {
+            Repr::Plain(text) => {
+                plain(text).find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+            }
+            Repr::Parsed(params) => find(params, name).map(|param| param.value.as_deref()),
+        }
     }
 
     /// The value of `name`, if it has one.
@@ -153,8 +153,11 @@ impl Params {
 
     /// The value of `name`, if it has one, as shared text.
     #[must_use]
-    pub fn text(&self, name: &str) -> Option<&Text> {
-        self.param(name)?.value.as_ref()
+    pub fn text(&self, name: &str) -> Option<Text> {
+        match &self.0 {
+            Repr::Plain(text) => self.value(name).map(|value| text.share(value)),
+            Repr::Parsed(params) => find(params, name)?.value.clone(),
+        }
     }
 
     /// The value of `name`, if it is decimal digits that fit.
@@ -163,33 +166,28 @@ impl Params {
     }
 
     /// Finds parameters by name, in less than linear time when there are many.
-    pub(crate) fn index<'a>(&'a self) -> impl Fn(&str) -> Option<&'a Param> {
-        const FEW: usize = 16;
-        let many = self.len() > FEW;
-        let mut sorted: Vec<_> =
-            self.iter().filter(|_| many).map(|param| (param.name.to_ascii_lowercase(), param)).collect();
+    pub(crate) fn index(&self) -> impl Fn(&str) -> Option<Param> {
+        let key = |param: Param| (param.name.to_ascii_lowercase(), param);
+        let mut sorted: Vec<_> = self.iter().map(key).collect();
         // Stable: of a repeated name, the first counts.
         sorted.sort_by(|a, b| a.0.cmp(&b.0));
         move |name| {
-            if !many {
-                return self.param(name);
-            }
             let name = name.to_ascii_lowercase();
             let first = sorted.partition_point(|(known, _)| *known < name);
-            sorted.get(first).filter(|(known, _)| *known == name).map(|(_, param)| *param)
+            sorted.get(first).filter(|(known, _)| *known == name).map(|(_, param)| param.clone())
         }
     }
 
     /// The parameter called `name`.
     #[must_use]
-    pub fn param(&self, name: &str) -> Option<&Param> {
-        self.0.iter().find(|param| param.name.eq_ignore_ascii_case(name))
+    pub fn param(&self, name: &str) -> Option<Param> {
+        self.iter().find(|param| param.name.eq_ignore_ascii_case(name))
     }
 
     /// Whether `name` is there, with or without a value.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
-        self.param(name).is_some()
+        self.get(name).is_some()
     }
 
     /// Gives `name` a value, where it stands or at the end.
@@ -209,67 +207,103 @@ impl Params {
 
     /// Puts `param` where its name stands, or at the end.
     pub fn put(&mut self, param: Param) {
-        match self.0.iter_mut().find(|known| known.name.eq_ignore_ascii_case(&param.name)) {
+        let mut params = mem::take(self).into_parsed();
+        match params.iter_mut().find(|known| known.name.eq_ignore_ascii_case(&param.name)) {
             Some(known) => *known = param,
-            None => self.0.push(param),
+            None => params.push(param),
         }
+        self.0 = Repr::Parsed(params);
     }
 
     /// Takes `name` away; says whether it was there.
     pub fn remove(&mut self, name: &str) -> bool {
-        let before = self.0.len();
-        self.0.retain(|param| !param.name.eq_ignore_ascii_case(name));
-        self.0.len() != before
+        let found = self.contains(name);
+        if found {
+            let mut params = mem::take(self).into_parsed();
+            params.retain(|param| !param.name.eq_ignore_ascii_case(name));
+            self.0 = Repr::Parsed(params);
+        }
+        found
+    }
+
+    fn into_parsed(self) -> Vec<Param> {
+        match self.0 {
+            Repr::Plain(_) => self.iter().collect(),
+            Repr::Parsed(params) => params,
+        }
     }
 
     /// All parameters, in order.
-    pub fn iter(&self) -> core::slice::Iter<'_, Param> {
-        self.0.iter()
+    pub fn iter(&self) -> impl Iterator<Item = Param> {
+        let (text, params) = match &self.0 {
+            Repr::Plain(text) => (Some(text), &[][..]),
+            Repr::Parsed(params) => (None, &params[..]),
+        };
+        let share = |text: &Text, (name, value): (&str, Option<&str>)| {
+            Param::new(text.share(name), value.map(|value| text.share(value)))
+        };
+        let plain = text.into_iter().flat_map(move |text| plain(text).map(move |param| share(text, param)));
+        plain.chain(params.iter().cloned())
     }
 
     /// Number of parameters.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        match &self.0 {
+            Repr::Plain(text) => plain(text).count(),
+            Repr::Parsed(params) => params.len(),
+        }
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        match &self.0 {
+            Repr::Plain(text) => text.is_empty(),
+            Repr::Parsed(params) => params.is_empty(),
+        }
     }
 
     /// A copy that shares no buffer with a message.
     #[must_use]
     pub fn detach(&self) -> Self {
-        Self(self.0.iter().map(Param::detach).collect())
+        Self(match &self.0 {
+            Repr::Plain(text) => Repr::Plain(text.detach()),
+            Repr::Parsed(params) => Repr::Parsed(params.iter().map(Param::detach).collect()),
+        })
     }
 
     /// Reads `*(;name=value)`.
     pub(crate) fn read(cursor: &mut Cursor<'_>) -> Result<Self, Unexpected> {
-        let mut params = Self::new();
-        while cursor.eat_spaced(b';') {
-            if params.is_empty() {
-                params.0.reserve_exact(3);
-            }
-            params.0.push(Param::read(cursor)?);
+        let start = cursor.at();
+        if skip_plain(cursor) {
+            return Ok(if cursor.at() == start {
+                Self::new()
+            } else {
+                Self(Repr::Plain(cursor.ascii(start)))
+            });
         }
-        Ok(params)
+        cursor.seek(start);
+        let mut params = Vec::new();
+        while cursor.eat_spaced(b';') {
+            params.push(Param::read(cursor)?);
+        }
+        Ok(Self(Repr::Parsed(params)))
     }
 
     /// Reads `name=value *(,name=value)`, as challenges and credentials have it.
     pub(crate) fn read_comma_list(cursor: &mut Cursor<'_>) -> Result<Self, Unexpected> {
-        let mut params = Self::new();
+        let mut params = Vec::new();
         loop {
-            params.0.push(Param::read(cursor)?);
+            params.push(Param::read(cursor)?);
             if !cursor.eat_spaced(b',') {
-                return Ok(params);
+                return Ok(Self(Repr::Parsed(params)));
             }
         }
     }
 
     pub(crate) fn write_comma_list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, param) in self.0.iter().enumerate() {
+        for (index, param) in self.iter().enumerate() {
             f.write_str(if index == 0 { " " } else { ", " })?;
             write!(f, "{param}")?;
         }
@@ -277,22 +311,46 @@ impl Params {
     }
 }
 
+/// Steps over plain parameters; false when one of them is of another kind, or wrong.
+fn skip_plain(cursor: &mut Cursor<'_>) -> bool {
+    while cursor.eat(b';') {
+        if cursor.take_while(grammar::TOKEN).is_empty()
+            || cursor.eat(b'=') && cursor.take_while(grammar::VALUE).is_empty()
+        {
+            return false;
+        }
+    }
+    !matches!(cursor.peek(), Some(b' ' | b'\t' | b'='))
+}
+
+/// The parts of plain parameters.
+fn plain(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+    let params = text.split(';').skip(1);
+    params.map(|param| param.split_once('=').map_or((param, None), |(name, value)| (name, Some(value))))
+}
+
+fn find<'a>(params: &'a [Param], name: &str) -> Option<&'a Param> {
+    params.iter().find(|param| param.name.eq_ignore_ascii_case(name))
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl PartialEq for Params {
     /// Order does not matter.
     fn eq(&self, other: &Self) -> bool {
-        if self.len() != other.len() {
-            return false;
-        }
-        self.0 == other.0 || {
-            let sorted = |params: &Self| {
-                let mut keys: Vec<_> = params
-                    .iter()
-                    .map(|param| (param.name.to_ascii_lowercase(), param.value.clone()))
-                    .collect();
-                keys.sort_unstable();
-                keys
-            };
-            sorted(self) == sorted(other)
+        let sorted = |params: &Self| {
+            let key = |param: Param| (param.name.to_ascii_lowercase(), param.value);
+            let mut keys: Vec<_> = params.iter().map(key).collect();
+            keys.sort_unstable();
+            keys
+        };
+        match (&self.0, &other.0) {
+            (Repr::Plain(text), Repr::Plain(other)) if text == other => true,
+            _ => self.len() == other.len() && sorted(self) == sorted(other),
         }
     }
 }
@@ -301,7 +359,10 @@ impl Eq for Params {}
 
 impl fmt::Display for Params {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|param| write!(f, ";{param}"))
+        match &self.0 {
+            Repr::Plain(text) => f.write_str(text),
+            Repr::Parsed(params) => params.iter().try_for_each(|param| write!(f, ";{param}")),
+        }
     }
 }
 
@@ -311,18 +372,9 @@ impl fmt::Debug for Params {
     }
 }
 
-impl<'a> IntoIterator for &'a Params {
-    type Item = &'a Param;
-    type IntoIter = core::slice::Iter<'a, Param>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
-}
-
 impl FromIterator<Param> for Params {
     fn from_iter<I: IntoIterator<Item = Param>>(params: I) -> Self {
-        Self(params.into_iter().collect())
+        Self(Repr::Parsed(params.into_iter().collect()))
     }
 }
 

@@ -415,7 +415,7 @@ impl Uri {
     }
 
     fn set_params(&mut self, params: &Params) {
-        let write = |param: &Param| match &param.value {
+        let write = |param: Param| match param.value {
             Some(value) => format!(";{}={value}", param.name),
             None => format!(";{}", param.name),
         };

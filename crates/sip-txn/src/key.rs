@@ -172,7 +172,7 @@ impl Keys {
     pub(crate) fn stateless_tag(&self, request: &Request) -> String {
         let headers = request.headers();
         let via = headers.all::<Via>().next().and_then(Result::ok);
-        let branch = via.as_ref().and_then(Via::branch).map_or("", |branch| branch.as_str());
+        let branch = via.as_ref().and_then(Via::branch).unwrap_or_default();
         let call_id = headers.raw(HeaderName::CALL_ID).unwrap_or_default();
         let TransactionKey(tag, _) = self.digest(5).token(branch).bytes(call_id).key();
         format!("{tag:016x}")

@@ -279,7 +279,7 @@ fn merged_requests_are_refused_unless_a_proxy_wants_them() {
     let loop_detected = sent(&outputs)[0].clone();
     assert!(loop_detected.starts_with("SIP/2.0 482") && events(&outputs).is_empty());
     let Message::Response(response) = parse(&loop_detected) else { panic!("a response") };
-    let tag = response.headers().require::<To>().unwrap().tag().unwrap().clone();
+    let tag = response.headers().require::<To>().unwrap().params.text("tag").unwrap();
     let ack = incoming("ACK", "2", "")
         .replace("<sip:bob@example.com>", &format!("<sip:bob@example.com>;tag={tag}"));
     assert_eq!(
@@ -500,6 +500,31 @@ fn a_closed_connection_fails_what_waits_on_it() {
         events(&outputs),
         [&Event::ClientEnded { client, ending }, &Event::FlowClosed { flow: tcp(), why: "reset".into() }]
     );
+}
+
+// rfc: 3263 §4 — located once for each transaction: retransmissions, ACK and CANCEL go to the server that took the request
+// rfc: 3263 §4 — the Request-URI is not changed by what the DNS says
+#[test]
+fn retransmissions_ack_and_cancel_go_where_the_request_went() {
+    let mut bench = Bench::new(config());
+    let (client, outputs) = bench.request(Method::INVITE, "sip:bob@example.com");
+    let outputs = locate(&mut bench, outputs);
+    let (flow, text) = sent_on(&outputs).remove(0);
+    let (why, quoted) = ("nobody listens there (ICMP)".into(), Some(text.into()));
+    let outputs = bench.input(Input::Unreachable { flow, why, quoted });
+    let outputs = locate(&mut bench, outputs);
+    let (second, invite) = sent_on(&outputs).remove(0);
+    assert_eq!(second.remote, address("192.0.2.12:5070"));
+    assert!(invite.starts_with("INVITE sip:bob@example.com SIP/2.0\r\n"), "{invite}");
+    assert_eq!(sent_on(&bench.pass(0.5)), [(second, invite.clone())]);
+    bench.receive(second, &answer(&invite, 180));
+    bench.layer.cancel(bench.now, client);
+    let outputs = bench.outputs();
+    let (on, cancel) = sent_on(&outputs).remove(0);
+    assert!(on == second && cancel.starts_with("CANCEL ") && branch(&cancel) == branch(&invite));
+    let outputs = bench.receive(second, &answer(&invite, 487));
+    let (on, ack) = sent_on(&outputs).remove(0);
+    assert!(on == second && ack.starts_with("ACK ") && branch(&ack) == branch(&invite));
 }
 
 /// An ICMP message, or what our own system says, about a datagram to [`PEER`].

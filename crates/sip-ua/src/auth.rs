@@ -233,9 +233,9 @@ impl Space {
         };
         Some(Self {
             asker,
-            realm: params.text("realm")?.detach(),
-            nonce: params.text("nonce")?.detach(),
-            opaque: params.text("opaque").map(Text::detach),
+            realm: params.value("realm")?.into(),
+            nonce: params.value("nonce")?.into(),
+            opaque: params.value("opaque").map(Text::from),
             algorithm: algorithm.map_or(Some(Algorithm::Md5), Algorithm::parse)?,
             algorithm_named: algorithm.is_some(),
             qop,

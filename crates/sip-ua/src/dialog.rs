@@ -35,8 +35,8 @@ impl DialogKey {
         let from = headers.require::<From>().ok()?;
         Some(Self {
             call_id: headers.require::<CallId>().ok()?.0,
-            local_tag: to.tag()?.clone(),
-            remote_tag: from.tag().cloned().unwrap_or_default(),
+            local_tag: to.params.text("tag")?,
+            remote_tag: from.params.text("tag").unwrap_or_default(),
         })
     }
 }
@@ -208,13 +208,13 @@ impl Dialog {
     /// Our tag.
     #[must_use]
     pub fn local_tag(&self) -> &str {
-        self.local.tag().map_or("", Text::as_str)
+        self.local.tag().unwrap_or_default()
     }
 
     /// The peer's tag; empty if it has none.
     #[must_use]
     pub fn remote_tag(&self) -> &str {
-        self.remote.tag().map_or("", Text::as_str)
+        self.remote.tag().unwrap_or_default()
     }
 
     /// Who we are in it.

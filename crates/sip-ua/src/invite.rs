@@ -302,7 +302,7 @@ impl InviteUsage {
     /// A 2xx to an INVITE of ours: the first, a repeated one, or one of another fork, in any state.
     fn answered(&mut self, context: &mut Context, now: Instant, client: ClientId, response: Response) {
         let tag =
-            response.headers().require::<To>().ok().and_then(|to| to.tag().cloned()).unwrap_or_default();
+            response.headers().require::<To>().ok().and_then(|to| to.params.text("tag")).unwrap_or_default();
         if let Some(acked) = self.acks.iter().find(|acked| acked.client == client && acked.remote_tag == tag)
         {
             // A lost connection costs this ACK; the next 2xx asks for it again.

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::{Cursor, Form, HeaderName, NameAddr, Params, Text, TypedHeader, Unexpected, Uri};
+use crate::{Cursor, Form, HeaderName, NameAddr, Params, TypedHeader, Unexpected, Uri};
 
 /// One value of Contact ([RFC 3261 §20.10]).
 ///
@@ -142,7 +142,7 @@ impl ContactAddress {
     /// [RFC 5626 §4.1]: https://www.rfc-editor.org/rfc/rfc5626#section-4.1
     #[must_use]
     pub fn instance(&self) -> Option<&str> {
-        let urn = self.params.text("+sip.instance").map(Text::as_str)?;
+        let urn = self.params.value("+sip.instance")?;
         Some(urn.trim_start_matches('<').trim_end_matches('>'))
     }
 }

@@ -302,14 +302,14 @@ macro_rules! dialog_header {
 
             #[doc = concat!("The parameter `", $local_name, "`: the tag of the side that receives the request.")]
             #[must_use]
-            pub fn $local(&self) -> Option<&$crate::Text> {
-                self.params.text($local_name)
+            pub fn $local(&self) -> Option<&str> {
+                self.params.value($local_name)
             }
 
             #[doc = concat!("The parameter `", $remote_name, "`: the tag of that side's peer.")]
             #[must_use]
-            pub fn $remote(&self) -> Option<&$crate::Text> {
-                self.params.text($remote_name)
+            pub fn $remote(&self) -> Option<&str> {
+                self.params.value($remote_name)
             }
         }
 

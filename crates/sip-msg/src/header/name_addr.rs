@@ -147,8 +147,8 @@ macro_rules! tagged {
         impl $type {
             /// The tag: this side's part of the dialog's name.
             #[must_use]
-            pub fn tag(&self) -> Option<&Text> {
-                self.params.text("tag")
+            pub fn tag(&self) -> Option<&str> {
+                self.params.value("tag")
             }
 
             /// Whether both name the same party ([RFC 3261 §20.20]): URIs, tags and parameters that both have match. Display
@@ -163,7 +163,7 @@ macro_rules! tagged {
                     && self
                         .params
                         .iter()
-                        .all(|param| in_other(&param.name).is_none_or(|same| param.matches(same)))
+                        .all(|param| in_other(&param.name).is_none_or(|same| param.matches(&same)))
             }
 
             /// Sets the tag.

@@ -33,8 +33,8 @@ impl Via {
 
     /// The branch: names the transaction.
     #[must_use]
-    pub fn branch(&self) -> Option<&Text> {
-        self.params.text("branch")
+    pub fn branch(&self) -> Option<&str> {
+        self.params.value("branch")
     }
 
     /// The address the request really came from, as the server saw it.

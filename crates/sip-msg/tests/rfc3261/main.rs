@@ -13,7 +13,7 @@ use sip_msg::{
     HeaderName, Host, HostPort, InReplyTo, Limits, MaxForwards, Message, Method, MimeVersion, MinExpires,
     Organization, ParseError, Priority, ProxyAuthenticate, ProxyAuthorization, ProxyRequire, RecordRoute,
     ReplyTo, Request, Require, Response, RetryAfter, Route, Scheme, Server, StatusCode, Subject, Supported,
-    Text, Timestamp, To, TypedHeader, Unsupported, Uri, UserAgent, Via, Warning, WwwAuthenticate,
+    Timestamp, To, TypedHeader, Unsupported, Uri, UserAgent, Via, Warning, WwwAuthenticate,
 };
 
 fn parse(text: impl Into<Vec<u8>>) -> Result<Message, ParseError> {

@@ -12,7 +12,7 @@ use crate::invite_server::{self, InviteServer};
 use crate::key::TransactionKey;
 use crate::non_invite_server::{self, NonInviteServer};
 use crate::timer::Timers;
-use crate::transport::{response_address, stamp, text};
+use crate::transport::{response_address, span, stamp, text};
 use crate::{Action, ConnectId, Ending, Event, Flow, RespondError, ServerId, Transport};
 
 mod return_path;
@@ -124,6 +124,7 @@ impl TransactionLayer {
 
     pub(super) fn handle_request(&mut self, now: Instant, flow: Flow, mut request: Request, bytes: Bytes) {
         let Some(Ok(mut via)) = request.headers().all::<Via>().next() else { return };
+        let _span = span("server", &via).entered();
         let key = self.keys.server(&request, &via, request.method());
         let known = self.server_keys.get(&key).copied();
         let method = request.method().clone();
@@ -159,6 +160,7 @@ impl TransactionLayer {
         self.note_via(&flow, &via);
         stamp(&mut request, &mut via, flow.remote);
         let Some(server) = self.add_server(now, flow, &method, &via, (key, merge_key), bytes) else { return };
+        tracing::debug!(%flow, method = method.as_str(), "a new transaction");
         self.tell(Event::Request { server, flow, request });
         self.drain_server(now, server, false);
     }
@@ -204,7 +206,7 @@ impl TransactionLayer {
         mut via: Via,
         known: Option<ServerId>,
     ) {
-        let tag = ack.headers().get::<To>().ok().flatten().and_then(|to| to.tag().cloned());
+        let tag = ack.headers().get::<To>().ok().flatten().and_then(|to| to.params.text("tag"));
         let machine = known.and_then(|id| self.servers.get_mut(id.0)).map(|server| &mut server.machine);
         match (machine, known) {
             (Some(Machine::Invite(machine)), Some(known)) => {
@@ -264,7 +266,7 @@ impl TransactionLayer {
     fn to_tag(&self, invite: ServerId) -> Option<Text> {
         let Machine::Invite(machine) = &self.servers.get(invite.0)?.machine else { return None };
         let message = Message::parse(machine.last_response()?.clone(), &self.config.message_limits).ok()?;
-        message.headers().get::<To>().ok()??.tag().cloned()
+        message.headers().get::<To>().ok()??.params.text("tag")
     }
 
     pub(super) fn server_timeout(&mut self, now: Instant, server: ServerId) {

@@ -456,7 +456,7 @@ fn a_cancelled_call_is_answered_487() {
         }
     }
     assert!(ok.is_some());
-    let tag = |response: &sip_msg::Response| response.headers().require::<To>().unwrap().tag().cloned();
+    let tag = |response: &sip_msg::Response| response.headers().require::<To>().unwrap().params.text("tag");
     assert_eq!(tag(&terminated.unwrap()), tag(&ringing));
     let (by, status, _) = ended(&mut lab);
     assert_eq!((by, status), (Side::Remote, Some(StatusCode::REQUEST_TERMINATED)));

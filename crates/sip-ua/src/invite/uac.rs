@@ -164,7 +164,7 @@ impl InviteUsage {
             context.tell(Event::Trying { dialog: self.id });
             return;
         }
-        let tag = response.headers().require::<To>().ok().and_then(|to| to.tag().cloned());
+        let tag = response.headers().require::<To>().ok().and_then(|to| to.params.text("tag"));
         let mut new = None;
         let early_media = match tag {
             None => false,
@@ -194,7 +194,7 @@ impl InviteUsage {
         let request = sent.unwrap_or(request);
         self.auth.succeeded(&response);
         let tag =
-            response.headers().require::<To>().ok().and_then(|to| to.tag().cloned()).unwrap_or_default();
+            response.headers().require::<To>().ok().and_then(|to| to.params.text("tag")).unwrap_or_default();
         let known =
             early.iter().position(|early| early.dialog.remote_tag() == &*tag).map(|at| early.swap_remove(at));
         let (mut dialog, plan) = match known {
