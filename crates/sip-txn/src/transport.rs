@@ -177,6 +177,11 @@ fn address(text: &str) -> Option<IpAddr> {
     text.parse::<Host>().ok()?.ip()
 }
 
+/// What is logged while a message is worked on names its transaction.
+pub(crate) fn span(side: &'static str, via: &Via) -> tracing::Span {
+    tracing::debug_span!("transaction", side, branch = via.branch().map(tracing::field::display))
+}
+
 /// A text from anything that can be displayed.
 pub(crate) fn text(value: impl fmt::Display) -> Text {
     value.to_string().into()

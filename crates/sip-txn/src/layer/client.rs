@@ -12,7 +12,7 @@ use crate::key::TransactionKey;
 use crate::locate::{Locator, Target, Transports};
 use crate::non_invite_client::{self, NonInviteClient};
 use crate::timer::Timers;
-use crate::transport::Written;
+use crate::transport::{Written, span};
 use crate::{ClientId, ConnectId, Ending, Event, Flow, QueryId, Question, RequestError, Transport};
 
 mod failover;
@@ -367,6 +367,8 @@ impl TransactionLayer {
             self.clients.remove(id.0);
             return self.transmit(now, flow, request.to_bytes());
         }
+        let _span = span("client", &via).entered();
+        tracing::debug!(%flow, method = request.method().as_str(), "a new transaction");
         let key = self.keys.client(&branch, request.method());
         let machine = if *request.method() == Method::INVITE {
             Machine::Invite(Box::new(InviteClient::new(now, request, timing, reliable)))
@@ -386,6 +388,8 @@ impl TransactionLayer {
         let (Some(Ok(via)), Ok(cseq)) = (headers.all::<Via>().next(), headers.require::<CSeq>()) else {
             return;
         };
+        let _span = span("client", &via).entered();
+        tracing::trace!(%flow, status = response.status().code(), "a response");
         let ours = self.is_ours(&via.sent_by.host, &flow);
         let key = via.branch().map(|branch| self.keys.client(branch, &cseq.method));
         let id = key.filter(|_| ours).and_then(|key| self.client_keys.get(&key).copied());
