@@ -186,6 +186,8 @@ pub struct Transports {
     told: mpsc::Receiver<Told>,
     tell: mpsc::Sender<Told>,
     ready: VecDeque<Input>,
+    /// What connections told, and is not worked on: the end of one must not come before what it brought is answered.
+    waiting: VecDeque<Told>,
     /// Listeners end when this is dropped.
     listeners: JoinSet<()>,
 }
@@ -214,6 +216,7 @@ impl Transports {
             told,
             tell,
             ready: VecDeque::new(),
+            waiting: VecDeque::new(),
             listeners: JoinSet::new(),
         };
         for listen in listen {
@@ -331,6 +334,10 @@ impl Transports {
             if let Some(input) = self.ready.pop_front() {
                 return input;
             }
+            if let Some(told) = self.waiting.pop_front() {
+                self.take(told);
+                continue;
+            }
             poll_fn(|context| self.poll_ready(context)).await;
         }
     }
@@ -346,10 +353,10 @@ impl Transports {
         while budget > 0 {
             // The sender in `self` keeps the channel open.
             let Poll::Ready(Some(told)) = self.told.poll_recv(context) else { break };
-            self.take(told);
+            self.waiting.push_back(told);
             budget -= 1;
         }
-        if self.ready.is_empty() && budget > 0 {
+        if self.ready.is_empty() && self.waiting.is_empty() && budget > 0 {
             return Poll::Pending;
         }
         Poll::Ready(())

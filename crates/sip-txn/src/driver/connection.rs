@@ -243,3 +243,30 @@ impl<W: AsyncWrite + Unpin + Send> Sink for Writing<W> {
         let _ = self.0.shutdown().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Transport;
+
+    /// Has always more to say.
+    struct Talking(Flow);
+
+    impl Source for Talking {
+        async fn next(&mut self) -> Result<Told, String> {
+            Ok(Told::Bytes { flow: self.0, bytes: Bytes::from_static(b"x") })
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_connection_is_told_of_before_its_first_bytes() {
+        let address = std::net::SocketAddr::from(([127, 0, 0, 1], 5060));
+        let flow = Flow::new(Transport::Tcp, address, address);
+        for round in 0..5000 {
+            let (tell, mut told) = mpsc::channel(4);
+            Opened::new(flow, None).start_with(Talking(flow), Writing(tokio::io::sink()), tell).await;
+            let first = told.recv().await;
+            assert!(matches!(first, Some(Told::Opened { .. })), "{round}: {first:?}");
+        }
+    }
+}

@@ -6,7 +6,8 @@ use std::time::Duration;
 use sip_msg::{Response, StatusCode};
 use sip_txn::driver::{self, Settings};
 use sip_txn::{Config, Event, TransactionLayer, Transport};
-use tokio::net::TcpStream;
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use crate::agent::{Agent, failure};
@@ -137,4 +138,27 @@ async fn half_handshakes_keep_nobody_out() {
     let uri = format!("sips:localhost:{}", address.port());
     let asked = client.ask(&uri);
     assert_eq!(timeout(Duration::from_secs(5), asked).await.unwrap(), Ok(StatusCode::OK));
+    let end = timeout(Duration::from_secs(5), silent[0].read_u8()).await;
+    assert!(end.expect("it has gone, long before its time").is_err());
+    assert!(timeout(Duration::from_millis(10), silent[399].read_u8()).await.is_err(), "it may still come");
+}
+
+// rfc: 5922 §7.8 — a client asks for the certificate of the domain that it looks for
+#[tokio::test]
+async fn server_names_are_names_and_never_addresses() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    for (host, expected) in [("localhost", Some("localhost".to_owned())), ("127.0.0.1", None)] {
+        let mut client = Agent::bind(&[Transport::Udp], Some(Authority::new().client(None))).await;
+        client.send(&format!("sips:{host}:{}", address.port()));
+        let hello = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            let acceptor = tokio_rustls::LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
+            acceptor.await.unwrap().client_hello().server_name().map(ToOwned::to_owned)
+        };
+        tokio::select! {
+            name = hello => assert_eq!(name, expected),
+            event = client.event() => panic!("{event:?}"),
+        }
+    }
 }
