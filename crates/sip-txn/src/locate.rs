@@ -428,6 +428,7 @@ mod tests {
         }
     }
 
+    // rfc: 3263 §4 — the target is maddr if the URI has one, else its host
     // rfc: 3263 §4.1 — numeric hosts: UDP for sip, TLS for sips, or what transport= says
     // rfc: 3263 §4.2 — numeric hosts use the port given or the default of the transport
     #[test]
@@ -463,6 +464,7 @@ mod tests {
 
     // rfc: 3263 §4.1 — NAPTR orders the transports; unsupported services are discarded; sips keeps only SIPS services
     // rfc: 3263 §4.2 — SRV by priority, all addresses of each host
+    // rfc: 3263 §4.2 — a transport in the URI: its SRV records, without NAPTR
     #[test]
     fn naptr_leads_to_srv_leads_to_addresses() {
         let tls = ["TLS 192.0.2.3:5061"];

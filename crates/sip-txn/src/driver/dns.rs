@@ -95,27 +95,51 @@ impl Resolver for HostResolver {
 }
 
 /// What is used when no resolver is chosen: with the feature `dns` the name servers of the system ([`Dns::system`]), without
-/// it, or when none are known, [`HostResolver`]. Which ones there are is looked up when the first question is asked.
+/// it, or when none are known, [`HostResolver`].
+///
+/// Nothing is read before the first question is asked. A change of `/etc/resolv.conf` is noticed at the next one: a laptop in
+/// another network has other name servers, and what the former ones said need not hold there.
 #[derive(Debug, Default)]
 pub struct SystemResolver {
     #[cfg(feature = "dns")]
-    dns: std::sync::OnceLock<Option<Dns>>,
+    servers: std::sync::Mutex<Option<NameServers>>,
+}
+
+/// The name servers of the system, and when its settings were written.
+#[cfg(feature = "dns")]
+#[derive(Debug)]
+struct NameServers {
+    dns: Option<Dns>,
+    written: Option<std::time::SystemTime>,
+}
+
+#[cfg(feature = "dns")]
+impl NameServers {
+    fn read(written: Option<std::time::SystemTime>) -> Self {
+        let none =
+            |error: &_| tracing::warn!(%error, "no name servers are known, so no SRV records are found");
+        Self { dns: Dns::system().inspect_err(none).ok(), written }
+    }
 }
 
 impl Resolver for SystemResolver {
     fn resolve<'a>(&'a self, question: &'a Question) -> Resolving<'a> {
         #[cfg(feature = "dns")]
-        if let Some(dns) = self.dns.get_or_init(name_servers) {
-            return dns.resolve(question);
+        if let Some(dns) = self.current() {
+            return Box::pin(async move { dns.resolve(question).await });
         }
         HostResolver.resolve(question)
     }
 }
 
 #[cfg(feature = "dns")]
-fn name_servers() -> Option<Dns> {
-    let none = |error: &_| tracing::warn!(%error, "no name servers are known, so no SRV records are found");
-    Dns::system().inspect_err(none).ok()
+impl SystemResolver {
+    fn current(&self) -> Option<Dns> {
+        let written = std::fs::metadata("/etc/resolv.conf").and_then(|file| file.modified()).ok();
+        let mut servers = self.servers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let known = servers.take().filter(|known| known.written == written);
+        servers.insert(known.unwrap_or_else(|| NameServers::read(written))).dns.clone()
+    }
 }
 
 /// Where a request to `uri` would go first, as [RFC 3263 §4] finds it; `None` when nothing is found.
@@ -205,7 +229,8 @@ fn bounded(mut answer: Answer) -> Answer {
 }
 
 /// Addresses in the order to try, each once: first those that there is a way to, then those whose scope is that of the
-/// address we would send from, then IPv6 before IPv4 ([RFC 6724 §6], rules 1, 2 and 6, as [RFC 7984 §4] wants it).
+/// address we would send from, then IPv6 before IPv4, then those near by ([RFC 6724 §6], rules 1, 2, 6 and 8, as
+/// [RFC 7984 §4] wants it).
 ///
 /// [RFC 6724 §6]: https://www.rfc-editor.org/rfc/rfc6724#section-6
 /// [RFC 7984 §4]: https://www.rfc-editor.org/rfc/rfc7984#section-4
@@ -219,13 +244,14 @@ fn by_preference(found: impl Iterator<Item = IpAddr>) -> Vec<IpAddr> {
     if addresses.len() > 1 {
         addresses.sort_by_cached_key(|address| {
             let source = address_towards(SocketAddr::new(*address, 9)).ok();
-            (source.is_none(), source.map(scope) != Some(scope(*address)), address.is_ipv4())
+            let mismatch = source.map(scope) != Some(scope(*address));
+            (source.is_none(), mismatch, address.is_ipv4(), scope(*address))
         });
     }
     addresses
 }
 
-/// How far an address reaches ([RFC 6724 §3.1]): 2 the link, 5 the site, 14 the world.
+/// How far an address reaches ([RFC 6724 §3.1]): 2 the link, 14 the world.
 ///
 /// [RFC 6724 §3.1]: https://www.rfc-editor.org/rfc/rfc6724#section-3.1
 fn scope(address: IpAddr) -> u8 {
@@ -247,8 +273,9 @@ mod tests {
             let found = by_preference(addresses.iter().map(|address| address.parse().unwrap()));
             found.iter().map(IpAddr::to_string).collect::<Vec<_>>()
         };
-        // 240.0.0.0/4 is reserved: no system has a way there.
-        assert_eq!(order(&["240.0.0.1", "127.0.0.1", "127.0.0.1"]), ["127.0.0.1", "240.0.0.1"]);
+        // To the first there is no way, or one from an address of another scope.
+        assert_eq!(order(&["169.254.77.77", "127.0.0.1", "127.0.0.1"]), ["127.0.0.1", "169.254.77.77"]);
+        assert_eq!(order(&["192.0.2.1", "127.0.0.1"]), ["127.0.0.1", "192.0.2.1"]);
         if address_towards("[::1]:9".parse().unwrap()).is_ok() {
             assert_eq!(order(&["127.0.0.1", "::1"]), ["::1", "127.0.0.1"]);
         }

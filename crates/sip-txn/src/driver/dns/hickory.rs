@@ -38,7 +38,7 @@ impl fmt::Debug for Dns {
 }
 
 impl Dns {
-    /// Asks the name servers of the system (`/etc/resolv.conf`, the registry of Windows), which are read once, and looks into
+    /// Asks the name servers of the system (`/etc/resolv.conf`, the registry of Windows), which are read now, and looks into
     /// its file of hosts.
     ///
     /// # Errors
