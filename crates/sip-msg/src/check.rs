@@ -49,7 +49,7 @@ impl Request {
     /// [RFC 3261 §8.2.2.1]: https://www.rfc-editor.org/rfc/rfc3261#section-8.2.2.1
     /// [RFC 3261 §8.2.2.3]: https://www.rfc-editor.org/rfc/rfc3261#section-8.2.2.3
     pub fn check_uas(&self, supported: &[&str]) -> Result<(), CheckError> {
-        if let Scheme::Other(_) = self.uri()?.scheme() {
+        if self.uri()?.scheme() == Scheme::Other {
             return Err(CheckError::UriScheme);
         }
         if matches!(*self.method(), Method::ACK | Method::CANCEL) {

@@ -130,6 +130,9 @@ struct Fields {
     body_at: usize,
 }
 
+/// Room for as many header fields as nearly all messages have.
+const USUAL_FIELDS: usize = 24;
+
 /// Reads header fields from `at` up to the empty line; `origin` is where the head began.
 fn fields(
     buffer: &Bytes,
@@ -142,8 +145,7 @@ fn fields(
     let (lenient, salvaging) = (mode != Mode::Strict, mode == Mode::Salvage);
     let too_large = ParseError::HeadTooLarge { limit: limits.head_bytes };
     let mut at = at;
-    let lines = memchr::memchr_iter(b'\n', bytes.get(at..).unwrap_or_default()).count();
-    let mut fields = Vec::with_capacity(lines.min(limits.header_count));
+    let mut fields = Vec::with_capacity(USUAL_FIELDS.min(limits.header_count));
     let mut content_length = None;
     loop {
         if at - origin > limits.head_bytes {
@@ -307,24 +309,21 @@ fn field(buffer: &Bytes, at: usize, line: &Line) -> Result<(Field, Span), ParseE
     let (end, folded) = (line.end, line.folded);
     let bytes = buffer.get(at..end).unwrap_or_default();
     let wrong = |offset: usize, expected| ParseError::HeaderLine { at: at + offset, expected };
-    let colon = memchr::memchr(b':', bytes).unwrap_or(bytes.len());
-    let (name, after) = bytes.split_at_checked(colon).unwrap_or((bytes, &[]));
+    let (name, after) = bytes.split_at_checked(grammar::run(bytes, grammar::TOKEN)).unwrap_or((bytes, &[]));
     // Spaces and tabs only: a line break before the colon is none that HCOLON allows.
-    let length = name.iter().rposition(|byte| !matches!(byte, b' ' | b'\t')).map_or(0, |last| last + 1);
-    let name = name.get(..length).unwrap_or_default();
-    let name = match HeaderName::known(name) {
-        Some(known) if !after.is_empty() => known,
-        _ => match grammar::run(name, grammar::TOKEN) {
-            0 => return Err(wrong(0, "a header name")),
-            length if length < name.len() || after.is_empty() => {
-                let (_, rest) = bytes.split_at_checked(length).unwrap_or_default();
-                let space = rest.len() - rest.trim_ascii_start().len();
-                return Err(wrong(length + space, "a colon after the header name"));
-            }
-            length => HeaderName::other(Text::from_bytes(buffer.slice(at..at + length))),
-        },
+    let space = after.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let Some((b':', after)) = after.get(space..).and_then(<[u8]>::split_first) else {
+        return Err(match name {
+            [] => wrong(0, "a header name"),
+            _ => wrong(name.len() + space, "a colon after the header name"),
+        });
     };
-    let trimmed = after.get(1..).unwrap_or_default().trim_ascii_start();
+    let name = match HeaderName::known(name) {
+        Some(known) => known,
+        None if name.is_empty() => return Err(wrong(0, "a header name")),
+        None => HeaderName::other(Text::from_bytes(buffer.slice(at..at + name.len()))),
+    };
+    let trimmed = after.trim_ascii_start();
     let start = end - trimmed.len();
     let value_end = start + trimmed.trim_ascii_end().len();
     let too_large = wrong(0, "a message below 4 GiB");

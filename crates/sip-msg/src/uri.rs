@@ -47,7 +47,7 @@ impl From<Unexpected> for UriError {
 }
 
 /// The scheme of a [`Uri`].
-#[derive(Clone, Debug, Eq, PartialEq, Hash)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Hash)]
 pub enum Scheme {
     /// `sip:` ([RFC 3261 §19.1]).
     ///
@@ -59,19 +59,19 @@ pub enum Scheme {
     ///
     /// [RFC 3966 §3]: https://www.rfc-editor.org/rfc/rfc3966#section-3
     Tel,
-    /// Any other, in lower case.
-    Other(Text),
+    /// Any other: [`Uri::scheme_name`] says which.
+    Other,
 }
 
 impl Scheme {
-    /// The name, without the colon.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Sip => "sip",
-            Self::Sips => "sips",
-            Self::Tel => "tel",
-            Self::Other(name) => name,
+    fn named(name: impl AsRef<[u8]>) -> Self {
+        let name = name.as_ref();
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        match () {
+            () if is("sip") => Self::Sip,
+            () if is("sips") => Self::Sips,
+            () if is("tel") => Self::Tel,
+            () => Self::Other,
         }
     }
 }
@@ -121,16 +121,16 @@ impl Uri {
     /// `sip:host`.
     #[must_use]
     pub fn sip(host_port: impl Into<HostPort>) -> Self {
-        Self::new(Scheme::Sip, &host_port.into())
+        Self::new("sip", &host_port.into())
     }
 
     /// `sips:host`.
     #[must_use]
     pub fn sips(host_port: impl Into<HostPort>) -> Self {
-        Self::new(Scheme::Sips, &host_port.into())
+        Self::new("sips", &host_port.into())
     }
 
-    fn new(scheme: Scheme, host_port: &HostPort) -> Self {
+    fn new(scheme: &str, host_port: &HostPort) -> Self {
         let host = host_port.host.to_string();
         Self::join(scheme, &Parts { host, port: host_port.port, ..Parts::default() })
     }
@@ -151,7 +151,7 @@ impl Uri {
         match scheme {
             Scheme::Sip | Scheme::Sips => skip_sip(cursor)?,
             Scheme::Tel => skip_tel(cursor)?,
-            Scheme::Other(_) => skip_other(cursor)?,
+            Scheme::Other => skip_other(cursor)?,
         }
         if !cursor.is_at_end() {
             return Err(cursor.unexpected("the end of the URI"));
@@ -160,8 +160,8 @@ impl Uri {
     }
 
     /// Writes a URI of these parts.
-    fn join(scheme: Scheme, parts: &Parts<String>) -> Self {
-        let mut text = format!("{}:", scheme.as_str());
+    fn join(scheme: &str, parts: &Parts<String>) -> Self {
+        let mut text = format!("{scheme}:");
         text.push_str(parts.user.as_deref().unwrap_or_default());
         if let (Some(_), Some(password)) = (&parts.user, &parts.password) {
             text.extend([":", password]);
@@ -177,7 +177,7 @@ impl Uri {
         if let Some(headers) = &parts.headers {
             text.extend(["?", headers]);
         }
-        Self { text: text.into(), scheme }
+        Self { text: text.into(), scheme: Scheme::named(scheme) }
     }
 
     fn parts(&self) -> Parts<&str> {
@@ -207,7 +207,7 @@ impl Uri {
                 let (number, params) = rest.split_at(rest.find(';').unwrap_or(rest.len()));
                 Parts { user: Some(number), params, ..Parts::default() }
             }
-            Scheme::Other(_) => Parts { user: Some(rest), ..Parts::default() },
+            Scheme::Other => Parts { user: Some(rest), ..Parts::default() },
         }
     }
 
@@ -215,13 +215,19 @@ impl Uri {
     fn edit(&mut self, change: impl FnOnce(&mut Parts<String>)) {
         let mut parts = self.parts().map(String::from);
         change(&mut parts);
-        *self = Self::join(self.scheme.clone(), &parts);
+        *self = Self::join(self.scheme_name(), &parts);
     }
 
     /// The scheme.
     #[must_use]
-    pub fn scheme(&self) -> &Scheme {
-        &self.scheme
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// The scheme as written, without the colon; compared without regard to case.
+    #[must_use]
+    pub fn scheme_name(&self) -> &str {
+        self.text.split_once(':').map_or("", |(scheme, _)| scheme)
     }
 
     /// Whether the scheme is `sip` or `sips`.
@@ -241,7 +247,7 @@ impl Uri {
     pub fn user(&self) -> Option<Cow<'_, str>> {
         match self.scheme {
             Scheme::Sip | Scheme::Sips | Scheme::Tel => self.raw_user().map(decoded),
-            Scheme::Other(_) => None,
+            Scheme::Other => None,
         }
     }
 
@@ -432,11 +438,7 @@ impl Uri {
     /// A copy that shares no buffer with a message.
     #[must_use]
     pub fn detach(&self) -> Self {
-        let scheme = match &self.scheme {
-            Scheme::Other(name) => Scheme::Other(name.detach()),
-            Scheme::Sip | Scheme::Sips | Scheme::Tel => self.scheme.clone(),
-        };
-        Self { text: self.text.detach(), scheme }
+        Self { text: self.text.detach(), scheme: self.scheme }
     }
 
     /// A `tel:` URI as `sip:NUMBER@host;user=phone`; any other URI as it is ([RFC 3261 §19.1.6]).
@@ -508,15 +510,7 @@ fn read_scheme(cursor: &mut Cursor<'_>) -> Result<Scheme, Unexpected> {
     if !name.first().is_some_and(u8::is_ascii_alphabetic) || !cursor.eat(b':') {
         return Err(Unexpected { at: start, expected: EXPECTED });
     }
-    Ok(if name.eq_ignore_ascii_case(b"sips") {
-        Scheme::Sips
-    } else if name.eq_ignore_ascii_case(b"tel") {
-        Scheme::Tel
-    } else if name.iter().any(u8::is_ascii_uppercase) {
-        Scheme::Other(Text::from_bytes(name.to_ascii_lowercase().into()))
-    } else {
-        Scheme::Other(cursor.text(start, cursor.at() - 1))
-    })
+    Ok(Scheme::named(name))
 }
 
 fn skip_sip(cursor: &mut Cursor<'_>) -> Result<(), Unexpected> {
@@ -625,7 +619,7 @@ impl From<Host> for HostPort {
 impl PartialEq for Uri {
     fn eq(&self, other: &Self) -> bool {
         self.text == other.text
-            || self.scheme == other.scheme
+            || self.scheme_name().eq_ignore_ascii_case(other.scheme_name())
                 && self.raw_user() == other.raw_user()
                 && self.raw_password() == other.raw_password()
                 && self.host_port() == other.host_port()
@@ -758,7 +752,7 @@ mod tests {
     #[test]
     fn other_schemes_are_kept() {
         let mail = uri("MAILTO:a@b.c?d");
-        assert_eq!((mail.to_string().as_str(), mail.scheme().as_str()), ("MAILTO:a@b.c?d", "mailto"));
+        assert_eq!((mail.to_string().as_str(), mail.scheme_name()), ("MAILTO:a@b.c?d", "MAILTO"));
         assert_eq!((mail.user(), mail.host()), (None, None));
     }
 

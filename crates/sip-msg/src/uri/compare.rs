@@ -12,7 +12,7 @@ impl Uri {
     /// [RFC 3261 §19.1.4]: https://www.rfc-editor.org/rfc/rfc3261#section-19.1.4
     #[must_use]
     pub fn equivalent(&self, other: &Self) -> bool {
-        if self.scheme != other.scheme {
+        if !self.scheme_name().eq_ignore_ascii_case(other.scheme_name()) {
             return false;
         }
         if self == other {
@@ -29,7 +29,7 @@ impl Uri {
                     && same_headers(self, other)
             }
             Scheme::Tel => same_number(self, other),
-            Scheme::Other(_) => self.raw_user() == other.raw_user(),
+            Scheme::Other => self.raw_user() == other.raw_user(),
         }
     }
 }

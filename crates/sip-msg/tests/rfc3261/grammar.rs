@@ -236,9 +236,9 @@ fn absolute_uris_have_a_scheme_and_a_rest() {
     for text in ["http://a.b:80/c;d?e#f", "urn:x:y", "a+b-c.1:x", "mailto:a@b", "im:a@b?c", "data:,", "x:%41"]
     {
         assert_eq!(uri(text).to_string(), text);
-        assert!(matches!(uri(text).scheme(), Scheme::Other(_)), "{text}");
+        assert_eq!(uri(text).scheme(), Scheme::Other, "{text}");
     }
-    assert_eq!(*uri("HTTP:x").scheme(), Scheme::Other("http".into()));
+    assert!(uri("HTTP:x").equivalent(&uri("http:x")), "a scheme's case does not count");
     for bad in [
         "", ":x", "1a:x", "+a:x", "a_b:x", "a", "a:", "a: ", "a:b c", "a:<b>", "a:\"", "a:%4", "a:%xx",
         "a:\u{7f}",

@@ -28,7 +28,7 @@ fn a_uri_forms_a_request_but_forges_nothing() {
 #[test]
 fn a_uri_has_its_parts() {
     let whole = uri("sips:alice:secret@example.com:5071;transport=tcp;lr?Subject=x&body=y");
-    assert_eq!(*whole.scheme(), Scheme::Sips);
+    assert_eq!(whole.scheme(), Scheme::Sips);
     assert_eq!((whole.user().as_deref(), whole.password().as_deref()), (Some("alice"), Some("secret")));
     assert_eq!((whole.host().unwrap().to_string().as_str(), whole.port()), ("example.com", Some(5071)));
     assert_eq!((whole.params().len(), whole.headers().count()), (2, 2));
