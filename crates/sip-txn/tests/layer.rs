@@ -753,8 +753,11 @@ fn idle_and_slow_connections_are_closed() {
     let mut bench = Bench::new(config().limits(limits));
     bench.input(Input::Accepted { flow: tcp() });
     let other = Flow::new(Transport::Tcp, address(OURS), address("192.0.2.10:5070"));
-    assert_eq!(bench.input(Input::Accepted { flow: other }), [Output::Action(Action::Close(other))]);
-    assert!(bench.pass(33.0).contains(&close), "it brought nothing");
+    assert!(
+        bench.input(Input::Accepted { flow: other }).contains(&close),
+        "one that brought nothing makes room"
+    );
+    assert!(bench.pass(33.0).contains(&Output::Action(Action::Close(other))), "it brought nothing");
 
     bench.input(Input::Accepted { flow: tcp() });
     bench.input(Input::Stream { flow: tcp(), bytes: "\r\n\r\n".into() });
