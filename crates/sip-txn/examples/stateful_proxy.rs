@@ -1,5 +1,6 @@
 //! A stateful proxy (RFC 3261 §16): `cargo run --example stateful_proxy --features tokio -- 127.0.0.1:5060 sip:127.0.0.1:5070`.
 //! Requests for itself go to the second address, all others where Route or Request-URI lead: each to one place.
+#![expect(clippy::wildcard_enum_match_arm, reason = "events that a proxy has no use for")]
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -26,9 +27,8 @@ impl Proxy {
         match event {
             Event::Request { server, flow, request } => {
                 let (copy, layer) = (self.prepare(flow, &request), &mut self.layer);
-                match copy
-                    .and_then(|copy| layer.request(now, copy, SendOptions::default()).map_err(|e| e.status()))
-                {
+                let options = SendOptions::default();
+                match copy.and_then(|copy| layer.request(now, copy, options).map_err(|e| e.status())) {
                     Ok(client) => {
                         self.timers.push_back((now + TIMER_C, client));
                         self.clients.insert(server, client);
@@ -38,8 +38,7 @@ impl Proxy {
                 }
             }
             Event::Ack { flow, request } => {
-                let _ =
-                    self.prepare(flow, &request).map(|ack| self.layer.ack(now, ack, SendOptions::default()));
+                let _ = self.prepare(flow, &request).map(|ack| self.layer.ack(now, ack, <_>::default()));
             }
             Event::Cancelled { invite } => {
                 self.clients.get(&invite).into_iter().for_each(|client| self.layer.cancel(now, *client));
@@ -132,9 +131,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
         // Of those that were started anew, and those that ended, nothing more comes.
-        let stale =
-            |&(at, client): &(Instant, _)| proxy.forwarded.get(&client).is_none_or(|(.., c)| *c != at);
-        while proxy.timers.pop_front_if(|timer| stale(timer)).is_some() {}
+        let stale = |(at, of): &(Instant, _)| proxy.forwarded.get(of).is_none_or(|(.., c)| c != at);
+        while proxy.timers.front().is_some_and(stale) {
+            proxy.timers.pop_front();
+        }
         let timer_c = proxy.timers.front().copied();
         let timeout = proxy.layer.poll_timeout().into_iter().chain(timer_c.map(|(at, _)| at)).min();
         tokio::select! {
