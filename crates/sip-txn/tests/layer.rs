@@ -487,6 +487,22 @@ fn a_large_request_goes_over_tcp_and_falls_back() {
     );
 }
 
+#[test]
+fn what_fits_into_no_datagram_is_not_put_into_one() {
+    let mut bench = Bench::new(config());
+    let mut request = outgoing(Method::MESSAGE, "sip:bob@192.0.2.9:5070");
+    request.set_body("text/plain", vec![b'x'; 66_000]);
+    let client = bench.layer.request(bench.now, request, SendOptions::default()).unwrap();
+    let (connect, transport, ..) = connects(&bench.outputs()).unwrap();
+    assert_eq!(transport, Transport::Tcp);
+    let outputs = bench.input(Input::ConnectFailed { connect, why: "refused".into() });
+    let [Event::ClientEnded { client: ended, ending: Ending::TransportFailed(why) }] = events(&outputs)[..]
+    else {
+        panic!("{outputs:?}")
+    };
+    assert!(*ended == client && why.ends_with("bytes are too many for a datagram"), "{why}");
+}
+
 // rfc: 3261 §17.1.4 — a lost connection fails the transactions on it
 #[test]
 fn a_closed_connection_fails_what_waits_on_it() {
