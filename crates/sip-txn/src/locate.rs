@@ -492,7 +492,7 @@ mod tests {
         assert_eq!(targets("sip:bare.example", ALL), ["TCP 192.0.2.9:5060"]);
     }
 
-    // rfc: 2782 §Target — "." means that the service is decidedly not available: no addresses are asked for
+    // rfc: 2782 §target — "." means that the service is decidedly not available: no addresses are asked for
     #[test]
     fn a_single_dot_ends_the_search() {
         assert_eq!(targets("sip:closed.example", ALL), Vec::<String>::new());
@@ -574,7 +574,7 @@ mod tests {
         assert_eq!(target.server_name.as_str(), "example.com");
     }
 
-    // rfc: 2782 §Weight — among equal priorities chosen in proportion to the weight; lower priorities first
+    // rfc: 2782 §weight — among equal priorities chosen in proportion to the weight; lower priorities first
     #[test]
     fn weights_share_the_load() {
         let mut random = ChaCha20Rng::from_seed([7; 32]);
@@ -588,8 +588,8 @@ mod tests {
         assert!((850..950).contains(&first), "{first}");
     }
 
-    // rfc: 2782 §Weight — records without a weight are arranged in any order: they share the load
-    // rfc: 2782 §Weight — beside others, a record without a weight has a very small chance
+    // rfc: 2782 §weight — records without a weight are arranged in any order: they share the load
+    // rfc: 2782 §weight — beside others, a record without a weight has a very small chance
     #[test]
     fn records_without_a_weight_share_what_nobody_else_wants() {
         let mut random = ChaCha20Rng::from_seed([7; 32]);

@@ -223,7 +223,7 @@ async fn naptr_srv_and_addresses_lead_to_the_server() {
     assert_eq!(locate(&HostResolver, &"sip:localhost:7".parse().unwrap()).await.unwrap().port(), 7);
 }
 
-// rfc: 2782 §Weight — servers of one priority get their share
+// rfc: 2782 §weight — servers of one priority get their share
 #[tokio::test]
 async fn weights_share_the_load() {
     let (often, seldom) =
