@@ -51,8 +51,9 @@ struct Side {
     endings: BTreeMap<ClientId, Vec<Ending>>,
     /// Requests told: Call-ID and how often.
     requests: BTreeMap<String, u32>,
-    /// The final response we gave to each call.
+    /// The final response we gave to each call, and when.
     answered: BTreeMap<String, u16>,
+    answered_at: BTreeMap<String, Instant>,
     acked: BTreeMap<String, u32>,
     /// Requests in the order they were sent, with their Call-ID.
     calls: BTreeMap<ClientId, (String, Method)>,
@@ -77,6 +78,7 @@ impl Side {
             endings: BTreeMap::new(),
             requests: BTreeMap::new(),
             answered: BTreeMap::new(),
+            answered_at: BTreeMap::new(),
             acked: BTreeMap::new(),
             calls: BTreeMap::new(),
             began: BTreeMap::new(),
@@ -186,7 +188,12 @@ impl Side {
 
     fn answer(&mut self, now: Instant, server: ServerId, request: &Request) {
         let call = call_id(request.headers());
-        *self.requests.entry(call.clone()).or_default() += 1;
+        // Timer J is 64·T1, as is the time in which a request is repeated: the last repetition can be underway for longer than
+        // the first was, and then it is a new request, by the figures of the RFC.
+        let expired = |at: &Instant| now - *at >= Duration::from_secs(32);
+        if !self.answered_at.get(&call).is_some_and(expired) {
+            *self.requests.entry(call.clone()).or_default() += 1;
+        }
         let status = [200, 200, 302, 404, 486, 603][usize::try_from(self.rng.below(6)).unwrap()];
         let status = StatusCode::new(status).unwrap();
         if *request.method() == Method::INVITE && self.rng.chance(0.5) {
@@ -204,6 +211,7 @@ impl Side {
         match later {
             Later::Respond(server, response) => {
                 let call = call_id(response.headers());
+                self.answered_at.insert(call.clone(), now);
                 let cseq = response.headers().require::<CSeq>().unwrap();
                 let repeats = response.status().is_success() && cseq.method == Method::INVITE;
                 self.layer.respond(now, server, (*response).clone()).unwrap();
