@@ -34,7 +34,7 @@ const COMMANDS: &[(&str, &str, Run)] = &[
     ("rfc", "  write docs/RFC-COVERAGE.md from the `// rfc:` lines above the tests", rfc::run),
     (
         "soak",
-        "[simulations] [fuzz]  the long runs, for a night: SIM_SEEDS and FUZZ_SECONDS say how long",
+        "[simulations] [costs] [fuzz]  the long runs, for a night: SIM_SEEDS and FUZZ_SECONDS say how long",
         soak::run,
     ),
     ("tidy", "  check the code map and the words that must not be in the code", tidy::run),

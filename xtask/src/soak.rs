@@ -11,8 +11,11 @@ const SEEDS: &str = "10000";
 /// Seconds for each fuzz target, unless `FUZZ_SECONDS` says otherwise.
 const SECONDS: &str = "600";
 
-const STEPS: &[Step] =
-    &[Step { name: "simulations", run: simulations }, Step { name: "fuzz", run: fuzz_long }];
+const STEPS: &[Step] = &[
+    Step { name: "simulations", run: simulations },
+    Step { name: "costs", run: costs },
+    Step { name: "fuzz", run: fuzz_long },
+];
 
 pub(crate) fn run(shell: &Shell, args: &[String]) -> Result {
     let names: Vec<_> = STEPS.iter().map(|step| step.name).collect();
@@ -33,6 +36,12 @@ fn simulations(shell: &Shell) -> Result<Outcome> {
     let _seeds = shell.push_env("SIM_SEEDS", &seeds);
     cmd!(shell, "cargo test --release --workspace --all-features --test sim").run()?;
     Ok(format!("{seeds} seeds for those that read SIM_SEEDS").into())
+}
+
+/// The benches that fail when a cost is too high.
+fn costs(shell: &Shell) -> Result<Outcome> {
+    cmd!(shell, "cargo bench -p sip-txn --features tokio --bench answerer --bench instructions").run()?;
+    Ok("an answerer beside a bare socket loop, a transaction among few and among many".into())
 }
 
 fn fuzz_long(shell: &Shell) -> Result<Outcome> {

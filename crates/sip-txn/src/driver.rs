@@ -322,6 +322,12 @@ impl Transports {
         Certificates(self.tls.clone())
     }
 
+    /// Datagrams that were not sent because the system took no more and too many waited already.
+    #[must_use]
+    pub fn dropped_datagrams(&self) -> u64 {
+        self.udp.iter().map(udp::Socket::dropped).sum()
+    }
+
     /// Open connections.
     #[must_use]
     pub fn connections(&self) -> usize {

@@ -38,6 +38,8 @@ pub(super) struct Socket {
     named: SocketAddr,
     batch: Batch,
     waiting: VecDeque<(SocketAddr, Bytes)>,
+    /// Datagrams that found no place there.
+    dropped: u64,
 }
 
 impl std::fmt::Debug for Socket {
@@ -70,6 +72,7 @@ impl Socket {
             named: named(local),
             batch: Batch::new(),
             waiting: VecDeque::new(),
+            dropped: 0,
         })
     }
 
@@ -80,6 +83,10 @@ impl Socket {
     /// The address in flows: never a wildcard.
     pub(super) fn named(&self) -> SocketAddr {
         self.named
+    }
+
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     /// Sends now, or later if the socket is full; an error says that there is no way.
@@ -97,6 +104,8 @@ impl Socket {
         }
         if self.waiting.len() < WAITING {
             self.waiting.push_back((remote, bytes));
+        } else {
+            self.dropped += 1;
         }
         Ok(())
     }
