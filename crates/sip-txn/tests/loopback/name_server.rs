@@ -38,11 +38,15 @@ impl NameServer {
         let mut catalog = Catalog::new();
         catalog.upsert(LowerName::new(&origin), vec![Arc::new(zone.unwrap())]);
         let mut server = Server::new(catalog);
-        let socket = UdpSocket::bind(SocketAddr::from(LOCAL)).await.unwrap();
-        let address = socket.local_addr().unwrap();
+        // Answers that do not fit into a datagram are asked for again, at the same port, which another test may have.
+        let (socket, address, listener) = loop {
+            let socket = UdpSocket::bind(SocketAddr::from(LOCAL)).await.unwrap();
+            let address = socket.local_addr().unwrap();
+            if let Ok(listener) = TcpListener::bind(address).await {
+                break (socket, address, listener);
+            }
+        };
         server.register_socket(socket);
-        // Answers that do not fit into a datagram are asked for again.
-        let listener = TcpListener::bind(address).await.unwrap();
         server.register_listener(listener, Duration::from_secs(5), 4096);
         Self { address, _server: server }
     }
