@@ -11,11 +11,11 @@ use sip_msg::{CSeq, CallId, From, Limits, Message, Method, Request, Response, St
 use sip_txn::{Action, Config, Event, Flow, Input, Output, SendOptions, TransactionLayer, Transport};
 
 /// Lives before those that count: the first free after so many allocations makes the allocator tidy up.
-const WARM: u64 = 100;
+const WARM: u64 = 1000;
 const TRIALS: u64 = 400;
 const LIVE: [u64; 2] = [100, 100_000];
 /// How much more a life may take among the many.
-const GROWTH: f64 = 1.02;
+const GROWTH: f64 = 1.05;
 
 type Life = fn(&mut Setting, u64);
 
