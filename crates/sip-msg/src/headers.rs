@@ -43,15 +43,54 @@ impl Headers {
     /// # Errors
     /// [`HeaderError::Malformed`] when the value does not follow its grammar.
     pub fn get<H: TypedHeader>(&self) -> Result<Option<H>, HeaderError> {
+        let mut fields = self.fields.iter();
+        let Some(field) = fields.find(|field| self.holds::<H>(field)) else { return Ok(None) };
+        if H::FORM != Form::List
+            && let Content::Received { value, folded: false, .. } = field.content
+        {
+            let mut cursor = Cursor::over(&self.buffer, value.start(), value.range().end);
+            return self.read(field, value.start(), &mut cursor).map(|(first, _)| Some(first));
+        }
         let mut values = self.all::<H>();
-        let Some(mut line) = values.next_line() else { return Ok(None) };
-        let mut first = values.read(&mut line)?;
-        if H::FORM == Form::List {
+        let mut first = values.next().transpose()?;
+        if H::FORM == Form::List
+            && let Some(first) = &mut first
+        {
             for more in values {
                 first.extend(more?);
             }
         }
-        Ok(Some(first))
+        Ok(first)
+    }
+
+    /// Whether a field has values of `H`; an empty line is an empty list.
+    fn holds<H: TypedHeader>(&self, field: &Field) -> bool {
+        field.name == H::NAME && !(H::FORM == Form::Element && self.value(field).is_empty())
+    }
+
+    /// Reads one value of a field whose value starts at `start`, and says whether a comma and more follow.
+    #[inline]
+    fn read<H: TypedHeader>(
+        &self,
+        field: &Field,
+        start: usize,
+        cursor: &mut Cursor<'_>,
+    ) -> Result<(H, bool), HeaderError> {
+        let error = match H::parse(cursor) {
+            Ok(value) => {
+                if H::FORM == Form::Element && cursor.eat_spaced(b',') {
+                    return Ok((value, true));
+                }
+                cursor.skip_space();
+                if cursor.is_at_end() {
+                    return Ok((value, false));
+                }
+                let single = H::FORM == Form::Single;
+                cursor.unexpected(if single { "the end of the value" } else { "a comma or the end" })
+            }
+            Err(error) => error,
+        };
+        Err(self.malformed::<H>(field, Unexpected { at: error.at.saturating_sub(start), ..error }))
     }
 
     /// The first value of `H`, which must be there.
@@ -353,8 +392,7 @@ impl<'a, H: TypedHeader> All<'a, H> {
         loop {
             let field = self.headers.fields.get(self.next_field)?;
             self.next_field += 1;
-            // An empty line is an empty list.
-            if field.name == H::NAME && !(H::FORM == Form::Element && self.headers.value(field).is_empty()) {
+            if self.headers.holds::<H>(field) {
                 return Some(self.headers.line(field));
             }
         }
@@ -369,25 +407,9 @@ impl<'a, H: TypedHeader> All<'a, H> {
         };
         let mut cursor = Cursor::over(source, line.at, line.end);
         line.more = false;
-        let error = match H::parse(&mut cursor) {
-            Ok(value) => {
-                if H::FORM == Form::Element && cursor.eat_spaced(b',') {
-                    line.at = cursor.at();
-                    line.more = true;
-                    return Ok(value);
-                }
-                cursor.skip_space();
-                if cursor.is_at_end() {
-                    return Ok(value);
-                }
-                let single = H::FORM == Form::Single;
-                cursor.unexpected(if single { "the end of the value" } else { "a comma or the end" })
-            }
-            Err(error) => error,
-        };
-        Err(self
-            .headers
-            .malformed::<H>(line.field, Unexpected { at: error.at.saturating_sub(line.start), ..error }))
+        let (value, more) = self.headers.read(line.field, line.start, &mut cursor)?;
+        (line.at, line.more) = (cursor.at(), more);
+        Ok(value)
     }
 }
 

@@ -121,7 +121,7 @@ pub struct Params(Repr);
 /// Most are read once or never: plain ones stay as they stand on the wire, and cost no memory of their own.
 #[derive(Clone)]
 enum Repr {
-    /// `*(;name[=value])` of tokens and hosts: without white space, quotes and brackets.
+    /// `*(;name[=value])`, all ASCII, without white space, escapes and brackets.
     Plain(Text),
     /// Everything else, and what has been changed here.
     Parsed(Vec<Param>),
@@ -138,9 +138,9 @@ impl Params {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Option<&str>> {
         match &self.0 {
-            Repr::Plain(text) => {
-                plain(text).find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-            }
+            Repr::Plain(text) => plain(text)
+                .find(|(known, _)| known.eq_ignore_ascii_case(name))
+                .map(|(_, value)| value.map(unquoted)),
             Repr::Parsed(params) => find(params, name).map(|param| param.value.as_deref()),
         }
     }
@@ -239,8 +239,14 @@ impl Params {
             Repr::Plain(text) => (Some(text), &[][..]),
             Repr::Parsed(params) => (None, &params[..]),
         };
-        let share = |text: &Text, (name, value): (&str, Option<&str>)| {
-            Param::new(text.share(name), value.map(|value| text.share(value)))
+        let share = |text: &Text, (name, value): (&str, Option<&str>)| Param {
+            name: text.share(name),
+            value: value.map(|value| text.share(unquoted(value))),
+            style: if value.is_some_and(|value| value.starts_with('"')) {
+                Style::Quoted
+            } else {
+                Style::Plain
+            },
         };
         let plain = text.into_iter().flat_map(move |text| plain(text).map(move |param| share(text, param)));
         plain.chain(params.iter().cloned())
@@ -314,19 +320,34 @@ impl Params {
 /// Steps over plain parameters; false when one of them is of another kind, or wrong.
 fn skip_plain(cursor: &mut Cursor<'_>) -> bool {
     while cursor.eat(b';') {
-        if cursor.take_while(grammar::TOKEN).is_empty()
-            || cursor.eat(b'=') && cursor.take_while(grammar::VALUE).is_empty()
-        {
+        if cursor.take_while(grammar::TOKEN).is_empty() {
             return false;
+        }
+        if cursor.eat(b'=') && cursor.take_while(grammar::VALUE).is_empty() {
+            let [b'"', inside @ ..] = cursor.rest() else { return false };
+            let length = memchr::memchr2(b'"', b'\\', inside).unwrap_or(0);
+            if inside.get(length) != Some(&b'"') || !inside.get(..length).is_some_and(<[u8]>::is_ascii) {
+                return false;
+            }
+            cursor.advance(length + 2);
         }
     }
     !matches!(cursor.peek(), Some(b' ' | b'\t' | b'='))
 }
 
-/// The parts of plain parameters.
+/// The parts of plain parameters; values with their quotes.
 fn plain(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
-    let params = text.split(';').skip(1);
+    let mut quoted = false;
+    let end = move |byte| {
+        quoted ^= byte == '"';
+        byte == ';' && !quoted
+    };
+    let params = text.split(end).skip(1);
     params.map(|param| param.split_once('=').map_or((param, None), |(name, value)| (name, Some(value))))
+}
+
+fn unquoted(value: &str) -> &str {
+    value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value)
 }
 
 fn find<'a>(params: &'a [Param], name: &str) -> Option<&'a Param> {
@@ -395,6 +416,30 @@ mod tests {
         assert_eq!(params.value("c"), Some("[::1]"));
         assert_eq!(params.get("d"), None);
         assert_eq!(params.to_string(), r#";a=1;lr;b="x\"y";c=[::1]"#);
+    }
+
+    #[test]
+    fn a_quoted_value_may_hold_separators() {
+        let params = whole(r#";a="<urn:x>;b=2=";b=1;c="";d"#, Params::read).unwrap();
+        assert!(matches!(params.0, Repr::Plain(_)));
+        assert_eq!(
+            (params.value("a"), params.value("b"), params.value("c")),
+            (Some("<urn:x>;b=2="), Some("1"), Some(""))
+        );
+        assert_eq!((params.get("d"), params.len()), (Some(None), 4));
+        assert!(params.param("a").is_some_and(|param| param.is_quoted()));
+        assert_eq!(params.iter().collect::<Params>().to_string(), params.to_string());
+        assert_eq!(params.text("a").as_deref(), Some("<urn:x>;b=2="));
+    }
+
+    #[test]
+    fn quoted_values_that_are_not_plain_are_read_too() {
+        for (text, value) in [(r#";a="x\"y""#, "x\"y"), (";a=\"\u{e4}\"", "\u{e4}"), (";a= \"x\"", "x")] {
+            let params = whole(text, Params::read).unwrap();
+            assert!(matches!(params.0, Repr::Parsed(_)), "{text}");
+            assert_eq!(params.value("a"), Some(value), "{text}");
+        }
+        assert_eq!(whole(";a=\"x\"y", Params::read).unwrap_err().at, 6);
     }
 
     #[test]

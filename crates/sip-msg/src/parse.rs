@@ -130,8 +130,8 @@ struct Fields {
     body_at: usize,
 }
 
-/// Room for as many header fields as nearly all messages have.
-const USUAL_FIELDS: usize = 24;
+/// Room for as many header fields as most messages have: 1 kB, which allocators keep ready. More cost one move.
+const USUAL_FIELDS: usize = 16;
 
 /// Reads header fields from `at` up to the empty line; `origin` is where the head began.
 fn fields(
@@ -179,21 +179,18 @@ fn fields(
             Err(_) if bytes.len() - origin > limits.head_bytes => return Err(too_large),
             Err(error) => return Err(error),
         };
-        match field(buffer, at, &line) {
-            Ok(_) if fields.len() >= limits.header_count => {
-                if salvaging {
-                    break;
-                }
-                return Err(ParseError::TooManyHeaders { limit: limits.header_count });
+        if fields.len() >= limits.header_count {
+            if salvaging {
+                break;
             }
-            Ok((field, value)) => {
-                if field.name == HeaderName::CONTENT_LENGTH && !salvaging {
-                    content_length = Some(read_content_length(bytes, value, content_length)?);
-                }
-                fields.push(field);
+            return Err(ParseError::TooManyHeaders { limit: limits.header_count });
+        }
+        match field(buffer, at, &line, &mut fields) {
+            Ok(Some(length)) if !salvaging => {
+                content_length = Some(read_content_length(bytes, length, content_length)?);
             }
-            Err(_) if lenient => {}
-            Err(error) => return Err(error),
+            Err(error) if !lenient => return Err(error),
+            Ok(_) | Err(_) => {}
         }
         at = line.next;
     }
@@ -304,8 +301,14 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The header field on the line that starts at `at`, and the span of its value.
-fn field(buffer: &Bytes, at: usize, line: &Line) -> Result<(Field, Span), ParseError> {
+/// Reads the header field on the line that starts at `at`; of a Content-Length it tells the value.
+#[inline]
+fn field(
+    buffer: &Bytes,
+    at: usize,
+    line: &Line,
+    fields: &mut Vec<Field>,
+) -> Result<Option<Span>, ParseError> {
     let (end, folded) = (line.end, line.folded);
     let bytes = buffer.get(at..end).unwrap_or_default();
     let wrong = |offset: usize, expected| ParseError::HeaderLine { at: at + offset, expected };
@@ -329,7 +332,9 @@ fn field(buffer: &Bytes, at: usize, line: &Line) -> Result<(Field, Span), ParseE
     let too_large = wrong(0, "a message below 4 GiB");
     let line = Span::new(at, end).ok_or(too_large)?;
     let value = Span::new(start, value_end).ok_or(too_large)?;
-    Ok((Field { name, content: Content::Received { line, value, folded } }, value))
+    let length = (name == HeaderName::CONTENT_LENGTH).then_some(value);
+    fields.push(Field { name, content: Content::Received { line, value, folded } });
+    Ok(length)
 }
 
 fn read_content_length(bytes: &[u8], value: Span, known: Option<usize>) -> Result<usize, ParseError> {

@@ -213,6 +213,7 @@ impl HeaderName {
     }
 
     /// The name in the table that `name` spells, if any.
+    #[inline]
     pub(crate) fn known(name: &[u8]) -> Option<Self> {
         let (first, last) = (*name.first()?, *name.last()?);
         if name.len() == 1 {

@@ -96,14 +96,18 @@ impl TypedHeader for Via {
     fn parse(cursor: &mut Cursor<'_>) -> Result<Self, Unexpected> {
         const EXPECTED: &str = "SIP/2.0/ and a transport";
         let start = cursor.at();
-        if !cursor.rest().get(..3).is_some_and(|name| name.eq_ignore_ascii_case(b"SIP")) {
-            return Err(cursor.unexpected(EXPECTED));
-        }
-        cursor.advance(3);
-        let version = cursor.eat_spaced(b'/') && cursor.rest().starts_with(b"2.0");
-        cursor.advance(3);
-        if !version || !cursor.eat_spaced(b'/') {
-            return Err(Unexpected { at: start, expected: EXPECTED });
+        if cursor.rest().starts_with(b"SIP/2.0/") {
+            cursor.advance(8);
+        } else {
+            let mut word = |word: &[u8]| {
+                let found =
+                    cursor.rest().get(..word.len()).is_some_and(|name| name.eq_ignore_ascii_case(word));
+                cursor.advance(word.len());
+                found && cursor.eat_spaced(b'/')
+            };
+            if !(word(b"SIP") && word(b"2.0")) {
+                return Err(Unexpected { at: start, expected: EXPECTED });
+            }
         }
         let transport = cursor.usual_token(usual, "a transport")?;
         if !matches!(cursor.peek(), Some(b' ' | b'\t')) {
