@@ -49,7 +49,14 @@ impl Headers {
             && let Content::Received { value, folded: false, .. } = field.content
         {
             let mut cursor = Cursor::over(&self.buffer, value.start(), value.range().end);
-            return self.read(field, value.start(), &mut cursor).map(|(first, _)| Some(first));
+            let error = match H::parse(&mut cursor) {
+                Ok(first) => match end::<H>(&mut cursor) {
+                    Ok(_) => return Ok(Some(first)),
+                    Err(error) => error,
+                },
+                Err(error) => error,
+            };
+            return Err(self.malformed::<H>(field, value.start(), error));
         }
         let mut values = self.all::<H>();
         let mut first = values.next().transpose()?;
@@ -66,31 +73,6 @@ impl Headers {
     /// Whether a field has values of `H`; an empty line is an empty list.
     fn holds<H: TypedHeader>(&self, field: &Field) -> bool {
         field.name == H::NAME && !(H::FORM == Form::Element && self.value(field).is_empty())
-    }
-
-    /// Reads one value of a field whose value starts at `start`, and says whether a comma and more follow.
-    #[inline]
-    fn read<H: TypedHeader>(
-        &self,
-        field: &Field,
-        start: usize,
-        cursor: &mut Cursor<'_>,
-    ) -> Result<(H, bool), HeaderError> {
-        let error = match H::parse(cursor) {
-            Ok(value) => {
-                if H::FORM == Form::Element && cursor.eat_spaced(b',') {
-                    return Ok((value, true));
-                }
-                cursor.skip_space();
-                if cursor.is_at_end() {
-                    return Ok((value, false));
-                }
-                let single = H::FORM == Form::Single;
-                cursor.unexpected(if single { "the end of the value" } else { "a comma or the end" })
-            }
-            Err(error) => error,
-        };
-        Err(self.malformed::<H>(field, Unexpected { at: error.at.saturating_sub(start), ..error }))
     }
 
     /// The first value of `H`, which must be there.
@@ -293,10 +275,28 @@ impl Headers {
         }
     }
 
-    pub(crate) fn malformed<H: TypedHeader>(&self, field: &Field, error: Unexpected) -> HeaderError {
-        let at = folded_offset(self.value(field), error.at);
+    /// An error in a value that starts at `start` of what was read.
+    fn malformed<H: TypedHeader>(&self, field: &Field, start: usize, error: Unexpected) -> HeaderError {
+        let at = folded_offset(self.value(field), error.at.saturating_sub(start));
         HeaderError::Malformed { name: H::NAME, at, expected: error.expected }
     }
+}
+
+/// Looks behind a value, and says whether a comma and more of them follow.
+#[inline]
+fn end<H: TypedHeader>(cursor: &mut Cursor<'_>) -> Result<bool, Unexpected> {
+    if H::FORM == Form::Element && cursor.eat_spaced(b',') {
+        return Ok(true);
+    }
+    cursor.skip_space();
+    if cursor.is_at_end() {
+        return Ok(false);
+    }
+    Err(cursor.unexpected(if H::FORM == Form::Single {
+        "the end of the value"
+    } else {
+        "a comma or the end"
+    }))
 }
 
 /// What follows the first element and its comma; `None` at the end or when the first element is malformed.
@@ -407,7 +407,9 @@ impl<'a, H: TypedHeader> All<'a, H> {
         };
         let mut cursor = Cursor::over(source, line.at, line.end);
         line.more = false;
-        let (value, more) = self.headers.read(line.field, line.start, &mut cursor)?;
+        let read = H::parse(&mut cursor).and_then(|value| Ok((value, end::<H>(&mut cursor)?)));
+        let (value, more) =
+            read.map_err(|error| self.headers.malformed::<H>(line.field, line.start, error))?;
         (line.at, line.more) = (cursor.at(), more);
         Ok(value)
     }

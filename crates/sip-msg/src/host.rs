@@ -58,22 +58,25 @@ impl Host {
     }
 
     /// Steps over a host.
+    #[inline]
     pub(crate) fn skip<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], Unexpected> {
-        if cursor.peek() == Some(b'[') {
-            let inside = cursor.at() + 1;
-            let end = memchr::memchr(b']', cursor.rest())
-                .ok_or(Unexpected { at: inside, expected: "an IPv6 address and ]" })?;
-            let text = cursor.rest().get(..=end).unwrap_or_default();
-            Self::numeric(text).ok_or(Unexpected { at: inside, expected: "an IPv6 address" })?;
-            cursor.advance(text.len());
-            return Ok(text);
-        }
         let start = cursor.at();
         let name = cursor.take_while(grammar::HOST);
         match name.first() {
             Some(first) if first.is_ascii_alphanumeric() || *first == b'_' => Ok(name),
+            None if cursor.peek() == Some(b'[') => Self::skip_v6(cursor),
             _ => Err(Unexpected { at: start, expected: "a host" }),
         }
+    }
+
+    fn skip_v6<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], Unexpected> {
+        let inside = cursor.at() + 1;
+        let end = memchr::memchr(b']', cursor.rest())
+            .ok_or(Unexpected { at: inside, expected: "an IPv6 address and ]" })?;
+        let text = cursor.rest().get(..=end).unwrap_or_default();
+        Self::numeric(text).ok_or(Unexpected { at: inside, expected: "an IPv6 address" })?;
+        cursor.advance(text.len());
+        Ok(text)
     }
 
     fn numeric(text: &[u8]) -> Option<Self> {
@@ -92,18 +95,25 @@ impl Host {
 
 /// An IPv4 address; what is none by the number of its parts, a leading zero or a part above 255 is a name.
 fn v4(text: &[u8]) -> Option<Ipv4Addr> {
-    let mut octets = [0u8; 4];
-    let mut parts = text.split(|&byte| byte == b'.');
-    for octet in &mut octets {
-        *octet = match parts.next()? {
-            [b'0', _, ..] | [] => return None,
-            digits => digits.iter().try_fold(0u8, |octet, digit| match digit {
-                b'0'..=b'9' => octet.checked_mul(10)?.checked_add(digit - b'0'),
-                _ => None,
-            })?,
-        };
+    let (mut address, mut octet, mut digits, mut dots) = (0u32, 0u32, 0, 0);
+    for &byte in text {
+        match byte {
+            b'0'..=b'9' if digits == 0 || octet > 0 => {
+                octet = octet * 10 + u32::from(byte - b'0');
+                digits += 1;
+            }
+            b'.' if digits > 0 && dots < 3 => {
+                address = address << 8 | octet;
+                (octet, digits) = (0, 0);
+                dots += 1;
+            }
+            _ => return None,
+        }
+        if octet > 255 {
+            return None;
+        }
     }
-    parts.next().is_none().then(|| octets.into())
+    (dots == 3 && digits > 0).then(|| (address << 8 | octet).into())
 }
 
 impl PartialEq for Host {

@@ -277,7 +277,9 @@ fn start_line(buffer: &Bytes, at: usize, end: usize, lenient: bool) -> Result<St
     if uri.is_empty() {
         return wrong(at + uri_at, "a Request-URI");
     }
-    if let Err(error) = core::str::from_utf8(uri) {
+    if !uri.is_ascii()
+        && let Err(error) = core::str::from_utf8(uri)
+    {
         return wrong(at + uri_at + error.valid_up_to(), "a Request-URI of UTF-8, with other bytes escaped");
     }
     let version = bytes.get(version_space + 1..).unwrap_or_default();

@@ -38,11 +38,16 @@ impl Text {
     /// As [`Text::from_bytes`], of a part of `buffer`.
     pub(crate) fn of(buffer: &Bytes, start: usize, end: usize) -> Self {
         let end = end.min(buffer.len());
-        let part = buffer.slice(start.min(end)..end);
-        Self(ByteString::try_from(part).unwrap_or_else(|_| {
-            let part = buffer.get(start..end).unwrap_or_default();
-            part.iter().map(|&byte| char::from(byte)).collect::<String>().into()
-        }))
+        let start = start.min(end);
+        match ByteString::try_from(buffer.slice(start..end)) {
+            Ok(text) => Self(text),
+            Err(_) => Self::latin_1(buffer.get(start..end).unwrap_or_default()),
+        }
+    }
+
+    #[cold]
+    fn latin_1(bytes: &[u8]) -> Self {
+        Self(bytes.iter().map(|&byte| char::from(byte)).collect::<String>().into())
     }
 
     /// Shares `bytes` that a grammar has found to be ASCII.

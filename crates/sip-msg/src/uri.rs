@@ -148,15 +148,25 @@ impl Uri {
     pub(crate) fn read(cursor: &mut Cursor<'_>) -> Result<Self, Unexpected> {
         let start = cursor.at();
         let scheme = read_scheme(cursor)?;
-        match scheme {
-            Scheme::Sip | Scheme::Sips => skip_sip(cursor)?,
-            Scheme::Tel => skip_tel(cursor)?,
-            Scheme::Other => skip_other(cursor)?,
-        }
-        if !cursor.is_at_end() {
-            return Err(cursor.unexpected("the end of the URI"));
-        }
+        skip_whole(cursor, scheme)?;
         Ok(Self { text: cursor.text(start, cursor.at()), scheme })
+    }
+
+    /// Reads a URI and the `>` behind it.
+    #[inline]
+    pub(crate) fn read_bracketed(cursor: &mut Cursor<'_>) -> Result<Self, Unexpected> {
+        const BRACKET: &str = "> after the URI";
+        let start = cursor.at();
+        let scheme = read_scheme(cursor)?;
+        if let Scheme::Sip | Scheme::Sips = scheme {
+            skip_sip(cursor)?;
+        } else {
+            let length = memchr::memchr(b'>', cursor.rest()).ok_or(cursor.unexpected(BRACKET))?;
+            cursor.within(cursor.at() + length, |cursor| skip_whole(cursor, scheme))?;
+        }
+        let uri = Self { text: cursor.text(start, cursor.at()), scheme };
+        cursor.expect(b'>', BRACKET)?;
+        Ok(uri)
     }
 
     /// Writes a URI of these parts.
@@ -499,12 +509,27 @@ fn escape_user(user: &str) -> String {
     grammar::escape(user, grammar::USER).replace('#', "%23")
 }
 
+/// Steps over what follows the scheme, up to the cursor's end.
+fn skip_whole(cursor: &mut Cursor<'_>, scheme: Scheme) -> Result<(), Unexpected> {
+    match scheme {
+        Scheme::Sip | Scheme::Sips => skip_sip(cursor)?,
+        Scheme::Tel => skip_tel(cursor)?,
+        Scheme::Other => skip_other(cursor)?,
+    }
+    if cursor.is_at_end() { Ok(()) } else { Err(cursor.unexpected("the end of the URI")) }
+}
+
+#[inline]
 fn read_scheme(cursor: &mut Cursor<'_>) -> Result<Scheme, Unexpected> {
-    const EXPECTED: &str = "a URI scheme and :";
     if let [b's' | b'S', b'i' | b'I', b'p' | b'P', b':', ..] = cursor.rest() {
         cursor.advance(4);
         return Ok(Scheme::Sip);
     }
+    read_rare_scheme(cursor)
+}
+
+fn read_rare_scheme(cursor: &mut Cursor<'_>) -> Result<Scheme, Unexpected> {
+    const EXPECTED: &str = "a URI scheme and :";
     let start = cursor.at();
     let name = cursor.take_while(grammar::SCHEME);
     if !name.first().is_some_and(u8::is_ascii_alphabetic) || !cursor.eat(b':') {
@@ -513,6 +538,7 @@ fn read_scheme(cursor: &mut Cursor<'_>) -> Result<Scheme, Unexpected> {
     Ok(Scheme::named(name))
 }
 
+#[inline]
 fn skip_sip(cursor: &mut Cursor<'_>) -> Result<(), Unexpected> {
     let start = cursor.at();
     // A user and a password, if they end in @; otherwise it was the host, and perhaps more.

@@ -97,12 +97,7 @@ fn read_display_name(cursor: &mut Cursor<'_>) -> Result<Option<Text>, Unexpected
 
 pub(crate) fn read_bracketed(cursor: &mut Cursor<'_>) -> Result<Uri, Unexpected> {
     cursor.expect(b'<', "< before the URI")?;
-    let start = cursor.at();
-    let length =
-        memchr::memchr(b'>', cursor.rest()).ok_or(Unexpected { at: start, expected: "> after the URI" })?;
-    let uri = cursor.within(start + length, Uri::read)?;
-    cursor.seek(start + length + 1);
-    Ok(uri)
+    Uri::read_bracketed(cursor)
 }
 
 impl core::convert::From<Uri> for NameAddr {
