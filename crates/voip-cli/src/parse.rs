@@ -169,7 +169,11 @@ fn refused_header(error: &CheckError) -> Option<&HeaderName> {
         CheckError::Header(HeaderError::Missing(name) | HeaderError::Malformed { name, .. })
         | CheckError::Repeated(name) => Some(name),
         CheckError::CSeqMethod => Some(&HeaderName::CSEQ),
-        _ => None,
+        CheckError::Header(_)
+        | CheckError::RequestUri(_)
+        | CheckError::UriScheme
+        | CheckError::Extension(_)
+        | _ => None,
     }
 }
 
@@ -232,7 +236,11 @@ impl Trouble {
                 let hint = "take the tag out, or spell it as its RFC does";
                 (Some("Require".to_owned()), at, "option tags that RFCs define".to_owned(), hint)
             }
-            _ => (None, None, error.to_string(), ""),
+            CheckError::Header(_)
+            | CheckError::Repeated(_)
+            | CheckError::CSeqMethod
+            | CheckError::RequestUri(_)
+            | _ => (None, None, error.to_string(), ""),
         };
         Some(Self { header, at: at.unwrap_or(0), expected, status: Some(error.status()), hint })
     }
