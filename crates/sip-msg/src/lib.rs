@@ -1,7 +1,7 @@
 //! SIP messages: read, inspect, edit and build them ([RFC 3261]). No state, no I/O, no `unsafe`.
 //!
-//! A received message is one buffer and a small vector of fields that point into it: two allocations, whatever its
-//! headers. Only broken framing fails the parse; a header is read as its type when you ask for it, so a server can
+//! A received message is one buffer and a small vector of fields that point into it: two allocations, and one more
+//! each time that 16 fields double. Only broken framing fails the parse; a header is read as its type when you ask for it, so a server can
 //! answer 400 with the peer's own Via, From, To, Call-ID and CSeq. What you do not touch is written out byte for byte.
 //!
 //! ```

@@ -1,4 +1,4 @@
-//! The promise: two allocations for a parsed message, whatever its headers, and none to write one into a used buffer.
+//! The promise: two allocations for a parsed message of up to 16 header fields, and none to write one into a used buffer.
 
 use std::fs;
 
