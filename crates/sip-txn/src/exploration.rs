@@ -188,7 +188,7 @@ struct Invite {
 impl Invite {
     fn new((reliable, fails): (bool, bool)) -> Self {
         let now = testkit::Clock::new().now();
-        let client = InviteClient::new(now, request("INVITE"), timing(), reliable);
+        let client = InviteClient::new(now, request("INVITE").to_bytes(), timing(), reliable);
         let mut world = Self {
             client,
             client_now: now,

@@ -1,9 +1,10 @@
 //! [`InviteClient`]: figure 5.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sip_msg::{CSeq, Class, HeaderName, Method, Request, Response};
+use sip_msg::{CSeq, Class, HeaderName, Limits, Message, Method, Request, Response};
 
 use crate::outbox::Outbox;
 use crate::timer::{Timer, Timers, Timing};
@@ -36,8 +37,8 @@ pub(crate) enum Ended {
 
 #[derive(Clone, Debug)]
 enum State {
-    Calling { resend_after: Duration },
-    Proceeding,
+    Calling { invite: Bytes, resend_after: Duration },
+    Proceeding { invite: Bytes },
     Accepted,
     Completed { ack: Bytes },
     Terminated,
@@ -68,9 +69,7 @@ enum State {
 #[derive(Clone, Debug)]
 pub(crate) struct InviteClient {
     state: State,
-    invite: Request,
-    bytes: Bytes,
-    timing: Timing,
+    timing: Arc<Timing>,
     reliable: bool,
     timers: Timers,
     output: Outbox<Output>,
@@ -78,12 +77,12 @@ pub(crate) struct InviteClient {
 
 impl InviteClient {
     /// Sends the INVITE; its top Via is ours.
-    pub(crate) fn new(now: Instant, invite: Request, timing: Timing, reliable: bool) -> Self {
-        let bytes = invite.to_bytes();
-        let state = State::Calling { resend_after: timing.t1 };
-        let (timers, output) = (Timers::default(), Outbox::default());
-        let mut transaction = Self { state, invite, bytes, timing, reliable, timers, output };
-        transaction.output.push_back(Output::Send(transaction.bytes.clone()));
+    pub(crate) fn new(now: Instant, invite: Bytes, timing: impl Into<Arc<Timing>>, reliable: bool) -> Self {
+        let timing = timing.into();
+        let (timers, mut output) = (Timers::default(), Outbox::default());
+        output.push_back(Output::Send(invite.clone()));
+        let state = State::Calling { invite, resend_after: timing.t1 };
+        let mut transaction = Self { state, timing, reliable, timers, output };
         transaction.start(now, Timer::A);
         transaction.start(now, Timer::B);
         transaction
@@ -98,9 +97,9 @@ impl InviteClient {
             Input::TransportFailed => return self.fail(),
         };
         match (&self.state, response.class()) {
-            (Calling { .. } | Proceeding, Provisional) => self.enter_proceeding(),
-            (Calling { .. } | Proceeding | Accepted, Success) => self.enter_accepted(now),
-            (Calling { .. } | Proceeding, Failure) => self.enter_completed(now, response),
+            (Calling { .. } | Proceeding { .. }, Provisional) => self.enter_proceeding(),
+            (Calling { .. } | Proceeding { .. } | Accepted, Success) => self.enter_accepted(now),
+            (Calling { .. } | Proceeding { .. }, Failure) => self.enter_completed(now, response),
             (Completed { ack }, Failure) => self.output.push_back(Output::Send(ack.clone())),
             (Accepted | Completed { .. } | Terminated, Provisional)
             | (Completed { .. } | Terminated, Success)
@@ -138,20 +137,25 @@ impl InviteClient {
         (&self.state, &self.timers)
     }
 
-    /// The INVITE as it was sent.
-    pub(crate) fn request(&self) -> &Request {
-        &self.invite
+    /// The INVITE as it was sent, while it has no final response; read anew, since most are never asked for it.
+    pub(crate) fn request(&self) -> Option<Request> {
+        let (State::Calling { invite, .. } | State::Proceeding { invite }) = &self.state else { return None };
+        let limits = Limits::default().head_bytes(usize::MAX).header_count(usize::MAX).body_bytes(usize::MAX);
+        match Message::parse(invite.clone(), &limits) {
+            Ok(Message::Request(invite)) => Some(invite),
+            Ok(Message::Response(_)) | Err(_) => None,
+        }
     }
 
     /// A provisional response has come and no final one: a CANCEL may go out.
     pub(crate) fn is_proceeding(&self) -> bool {
-        matches!(self.state, State::Proceeding)
+        matches!(self.state, State::Proceeding { .. })
     }
 
     /// Whether a failure of the connection would still matter.
     pub(crate) fn is_answered(&self) -> bool {
         match self.state {
-            State::Calling { .. } | State::Proceeding => false,
+            State::Calling { .. } | State::Proceeding { .. } => false,
             State::Accepted | State::Completed { .. } | State::Terminated => true,
         }
     }
@@ -163,17 +167,17 @@ impl InviteClient {
     }
 
     fn resend(&mut self, now: Instant) {
-        if let State::Calling { resend_after } = &mut self.state {
+        if let State::Calling { invite, resend_after } = &mut self.state {
             *resend_after = self.timing.next_wait(Timer::A, *resend_after);
             self.timers.start(now, Timer::A, *resend_after);
-            self.output.push_back(Output::Send(self.bytes.clone()));
+            self.output.push_back(Output::Send(invite.clone()));
         }
     }
 
     fn enter_proceeding(&mut self) {
-        if let State::Calling { .. } = self.state {
+        if let State::Calling { invite, .. } = &self.state {
             self.timers.stop_all();
-            self.state = State::Proceeding;
+            self.state = State::Proceeding { invite: invite.clone() };
         }
         self.output.push_back(Output::Deliver);
     }
@@ -188,12 +192,12 @@ impl InviteClient {
     }
 
     fn enter_completed(&mut self, now: Instant, response: &Response) {
-        let ack = ack(&self.invite, response);
+        let Some(invite) = self.request() else { return self.fail() };
+        let ack = ack(&invite, response);
         self.timers.stop_all();
         self.output.push_back(Output::Send(ack.clone()));
         self.output.push_back(Output::Deliver);
         self.state = State::Completed { ack };
-        self.bytes = Bytes::new();
         match self.timing.first_wait(Timer::D, self.reliable) {
             Some(wait) if !wait.is_zero() => self.timers.start(now, Timer::D, wait),
             Some(_) | None => self.end(Ended::Normal),
@@ -201,7 +205,7 @@ impl InviteClient {
     }
 
     fn wait_for_487(&mut self, now: Instant) {
-        if let State::Proceeding = self.state {
+        if let State::Proceeding { .. } = self.state {
             self.start(now, Timer::B);
         }
     }
@@ -210,7 +214,7 @@ impl InviteClient {
         match self.state {
             // The 2xx of other branches may still come over other flows, and each must reach the dialog.
             State::Accepted | State::Terminated => {}
-            State::Calling { .. } | State::Proceeding | State::Completed { .. } => {
+            State::Calling { .. } | State::Proceeding { .. } | State::Completed { .. } => {
                 self.end(Ended::TransportFailed);
             }
         }
@@ -263,8 +267,6 @@ fn hop_by_hop(invite: &Request, method: &Method, to: &[u8]) -> Bytes {
 
 #[cfg(test)]
 mod tests {
-    use sip_msg::{Limits, Message};
-
     use super::*;
 
     const INVITE: &str = "INVITE sip:bob@biloxi.example SIP/2.0\r\n\
@@ -303,7 +305,7 @@ mod tests {
     /// A transaction in the state that the responses led it to.
     fn after(responses: &[u16], reliable: bool) -> (InviteClient, Instant) {
         let now = testkit::Clock::new().now();
-        let mut client = InviteClient::new(now, invite(), Timing::default(), reliable);
+        let mut client = InviteClient::new(now, INVITE.into(), Timing::default(), reliable);
         for status in responses {
             client.handle_input(now, Input::Response(&response(*status)));
         }

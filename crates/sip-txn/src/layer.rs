@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -18,7 +19,7 @@ use crate::keep_alive::Probes;
 use crate::key::{KeyMap, Keys};
 use crate::penalty::PenaltyBox;
 use crate::slab::Slab;
-use crate::timer::Wakeups;
+use crate::timer::{Timing, Wakeups};
 use crate::transport::{response_address, text};
 use crate::{
     Action, ClientId, Config, Counters, Direction, Event, Flow, Input, Output, QueryId, ServerId, Transmit,
@@ -88,6 +89,8 @@ enum Waiting {
 #[derive(Debug)]
 pub struct TransactionLayer {
     config: Config,
+    /// The configured times, for all transactions to share.
+    timing: Arc<Timing>,
     random: ChaCha20Rng,
     keys: Keys,
     /// The latest time that was told; time does not run backwards here.
@@ -119,6 +122,7 @@ impl TransactionLayer {
         let keys = Keys::new([random.next_u64(), random.next_u64(), random.next_u64(), random.next_u64()]);
         Self {
             flows: Flows::new(config.limits.idle),
+            timing: config.timing.into(),
             config,
             probes: Probes::default(),
             random,

@@ -1,5 +1,6 @@
 //! [`NonInviteClient`]: figure 6.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -49,7 +50,7 @@ enum State {
 pub(crate) struct NonInviteClient {
     state: State,
     bytes: Bytes,
-    timing: Timing,
+    timing: Arc<Timing>,
     reliable: bool,
     timers: Timers,
     output: Outbox<Output>,
@@ -57,7 +58,8 @@ pub(crate) struct NonInviteClient {
 
 impl NonInviteClient {
     /// Sends the request; its top Via is ours.
-    pub(crate) fn new(now: Instant, bytes: Bytes, timing: Timing, reliable: bool) -> Self {
+    pub(crate) fn new(now: Instant, bytes: Bytes, timing: impl Into<Arc<Timing>>, reliable: bool) -> Self {
+        let timing = timing.into();
         let state = State::Trying { resend_after: timing.t1 };
         let (timers, output) = (Timers::default(), Outbox::default());
         let mut transaction = Self { state, bytes, timing, reliable, timers, output };

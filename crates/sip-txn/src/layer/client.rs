@@ -1,6 +1,7 @@
 //! The client side of the layer: requests, where they go, and their responses.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -61,9 +62,8 @@ impl SendOptions {
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a box for each request would be one allocation more")]
 enum Machine {
-    Invite(Box<InviteClient>),
+    Invite(InviteClient),
     NonInvite(NonInviteClient),
 }
 
@@ -342,7 +342,7 @@ impl TransactionLayer {
     fn run(&mut self, now: Instant, id: ClientId, flow: Flow) {
         let sent_by = self.sent_by(&flow);
         let fresh = self.branch();
-        let (timing, reliable) = (self.config.timing, flow.transport.is_reliable());
+        let (timing, reliable) = (Arc::clone(&self.timing), flow.transport.is_reliable());
         let Some(client) = self.clients.get_mut(id.0) else { return };
         if reliable && client.oversize == Some(flow.remote) {
             // UDP stands in for a connection that does not open, not for one that does.
@@ -371,7 +371,7 @@ impl TransactionLayer {
         tracing::debug!(%flow, method = request.method().as_str(), "a new transaction");
         let key = self.keys.client(&branch, request.method());
         let machine = if *request.method() == Method::INVITE {
-            Machine::Invite(Box::new(InviteClient::new(now, request, timing, reliable)))
+            Machine::Invite(InviteClient::new(now, request.to_bytes(), timing, reliable))
         } else {
             Machine::NonInvite(NonInviteClient::new(now, request.to_bytes(), timing, reliable))
         };
@@ -545,8 +545,9 @@ impl TransactionLayer {
         }
         client.cancelled = true;
         let flow = *flow;
-        let cancel = invite_client::cancel(invite.request());
-        let branch = invite.request().headers().get::<Via>().ok().flatten();
+        let Some(request) = invite.request() else { return };
+        let cancel = invite_client::cancel(&request);
+        let branch = request.headers().get::<Via>().ok().flatten();
         invite.handle_input(now, invite_client::Input::Cancelled);
         self.start_timers(id);
         let Some(branch) = branch.as_ref().and_then(Via::branch) else { return };
@@ -555,7 +556,7 @@ impl TransactionLayer {
 
     fn run_cancel(&mut self, now: Instant, flow: Flow, branch: &str, bytes: Bytes) {
         let key = self.keys.client(branch, &Method::CANCEL);
-        let (timing, reliable) = (self.config.timing, flow.transport.is_reliable());
+        let (timing, reliable) = (Arc::clone(&self.timing), flow.transport.is_reliable());
         let machine = Machine::NonInvite(NonInviteClient::new(now, bytes, timing, reliable));
         let client = Client::silent(Method::CANCEL, Stage::Running { flow, key, machine });
         if let Some(id) = self.clients.insert(client).map(ClientId) {
