@@ -292,8 +292,8 @@ impl Attributes {
         Self(Vec::new())
     }
 
-    pub(crate) fn reserve(&mut self, count: usize) {
-        self.0.reserve_exact(count);
+    pub(crate) fn with_capacity(count: usize) -> Self {
+        Self(Vec::with_capacity(count))
     }
 
     /// Gives back the space of a guess that was much too high.

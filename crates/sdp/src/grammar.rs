@@ -66,8 +66,8 @@ pub(crate) fn check_token(what: &'static str, text: &str) -> Result<(), BuildErr
 
 /// A number in plain digits, without sign.
 pub(crate) fn number<N: std::str::FromStr>(text: &str) -> Option<N> {
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| text.parse().ok()).flatten()
+    let digit = text.as_bytes().first()?.is_ascii_digit();
+    digit.then(|| text.parse().ok()).flatten()
 }
 
 /// The parts before and after the first such octet, an ASCII character; for short texts faster than `str::split_once`.
@@ -79,7 +79,13 @@ pub(crate) fn split_once(text: &str, separator: u8) -> Option<(&str, &str)> {
 /// Digits of any length; what a `u64` cannot count is its highest value.
 pub(crate) fn long_number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| text.parse().unwrap_or(u64::MAX))
+    digits.then(|| saturating(text))
+}
+
+/// The value of digits.
+fn saturating(digits: &str) -> u64 {
+    let append = |value: u64, digit| value.saturating_mul(10).saturating_add(u64::from(digit & 0xf));
+    digits.bytes().fold(0, append)
 }
 
 /// The value of a line or attribute, taken apart from the left; knows the column for errors.
@@ -168,11 +174,11 @@ impl<'a> Fields<'a> {
 
     /// Takes digits of any length; what a `u64` cannot count is its highest value.
     pub(crate) fn long_number(&mut self) -> Option<u64> {
-        self.digits().map(|digits| digits.parse().unwrap_or(u64::MAX))
+        self.digits().map(saturating)
     }
 
     /// Takes a word if it has this length, and not none.
-    fn word_of(&mut self, length: usize) -> Option<&'a str> {
+    pub(crate) fn word_of(&mut self, length: usize) -> Option<&'a str> {
         let ends = matches!(self.rest.as_bytes().get(length), None | Some(b' '));
         (length > 0 && ends).then(|| self.take_octets(length))
     }

@@ -163,7 +163,12 @@ impl Media {
         all.filter(|fmtp| fmtp.format == *format).map(|fmtp| fmtp.parameters).next()
     }
 
-    pub(crate) fn parse(fields: &mut Fields<'_>, owner: &Text) -> Result<Self, &'static str> {
+    /// Reads the line of a section onto the end of a list.
+    pub(crate) fn parse(
+        fields: &mut Fields<'_>,
+        owner: &Text,
+        list: &mut Vec<Self>,
+    ) -> Result<(), &'static str> {
         let kind = fields.token().ok_or("a media type")?;
         let port = fields.take(Fields::word, |word| {
             let (port, count) =
@@ -172,7 +177,14 @@ impl Media {
             (count != Some(None)).then_some((number::<u16>(port)?, count.flatten()))
         });
         let (port, port_count) = port.ok_or("a port of 0 to 65535")?;
-        let protocol = fields.word_if(is_protocol).ok_or("a transport protocol")?;
+        // A constant is cheaper to clone and drop than a share of the text.
+        let protocol = fields.take(Fields::word, |word| match word {
+            "RTP/AVP" => Some(Protocol::RTP_AVP),
+            "RTP/SAVP" => Some(Protocol::RTP_SAVP),
+            "UDP/TLS/RTP/SAVPF" => Some(Protocol::UDP_TLS_RTP_SAVPF),
+            other => is_protocol(other).then(|| Protocol(owner.share(other))),
+        });
+        let protocol = protocol.ok_or("a transport protocol")?;
         let before = *fields;
         while !fields.rest().is_empty() {
             fields.token().ok_or("a format")?;
@@ -185,21 +197,13 @@ impl Media {
             false => owner.share(formats),
             true => Text::from(formats.split_ascii_whitespace().collect::<Vec<_>>().join(" ")),
         };
-        // A constant is cheaper to clone and drop than a share of the text.
         let kind = match kind {
             "audio" => Text::from_static("audio"),
             "video" => Text::from_static("video"),
             other => owner.share(other),
         };
-        let protocol = match protocol {
-            "RTP/AVP" => Protocol::RTP_AVP,
-            "RTP/SAVP" => Protocol::RTP_SAVP,
-            "UDP/TLS/RTP/SAVPF" => Protocol::UDP_TLS_RTP_SAVPF,
-            other => Protocol(owner.share(other)),
-        };
-        let mut media = Self::from_parts(kind, port, protocol, formats);
-        media.port_count = port_count;
-        Ok(media)
+        list.push(Self { port_count, ..Self::from_parts(kind, port, protocol, formats) });
+        Ok(())
     }
 }
 

@@ -250,7 +250,7 @@ impl<'a> Parser<'a> {
         Err(ParseError::Missing(missing))
     }
 
-    /// With how many octets are left behind it.
+    /// With how many octets are left behind it. Only attributes are read inline: they are many, and want the registers.
     fn line(&mut self, line: Line<'_>, left: usize) -> Result<(), ParseError> {
         let section = self.session.media.last_mut();
         match (line.letter, section) {
@@ -265,6 +265,7 @@ impl<'a> Parser<'a> {
         }
     }
 
+    #[inline(never)]
     fn begin_section(&mut self, line: Line<'_>) -> Result<(), ParseError> {
         self.last_attributes().settle();
         let (limit, media) = (self.limits.media, &mut self.session.media);
@@ -273,10 +274,9 @@ impl<'a> Parser<'a> {
         }
         // Most have one section, and a second one is followed by more.
         if media.is_empty() {
-            media.reserve_exact(1);
+            *media = Vec::with_capacity(1);
         }
-        media.push(line.typed(|fields| Media::parse(fields, &self.text))?);
-        Ok(())
+        line.typed(|fields| Media::parse(fields, &self.text, media))
     }
 
     fn last_attributes(&mut self) -> &mut Attributes {
@@ -286,6 +286,7 @@ impl<'a> Parser<'a> {
         }
     }
 
+    #[inline(never)]
     fn session_line(&mut self, line: Line<'_>) -> Result<(), ParseError> {
         let (owner, session) = (&self.text, &mut self.session);
         match line.letter {
@@ -322,6 +323,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
+    #[inline(never)]
     fn media_line(&mut self, line: Line<'_>) -> Result<(), ParseError> {
         let owner = &self.text;
         let Some(section) = self.session.media.last_mut() else { return Ok(()) };
@@ -380,18 +382,16 @@ fn attribute(
         return Err(ParseError::TooLarge { what: "attributes in a section", limit });
     }
     let length = token_length(line.value);
-    let (name, rest) = line.value.split_at_checked(length).unwrap_or_default();
-    let text = match rest.as_bytes().first() {
-        None | Some(b':') => line.value,
+    let text = match line.value.as_bytes().get(length) {
         // Blanks behind a flag occur, and mean nothing.
-        Some(b' ') if rest.bytes().all(|byte| byte == b' ') => name,
-        Some(_) => return Err(line.error(1, "an attribute's name")),
+        Some(b' ') => line.value.trim_end_matches(' '),
+        _ => line.value,
     };
-    if name.is_empty() {
+    if length == 0 || !matches!(text.as_bytes().get(length), None | Some(b':')) {
         return Err(line.error(1, "an attribute's name"));
     }
     if attributes.is_empty() {
-        attributes.reserve((1 + left / SHORT_LINE).min(limit));
+        *attributes = Attributes::with_capacity((1 + left / SHORT_LINE).min(limit));
     }
     attributes.push(Attribute::from_parts(owner.share(text), length));
     Ok(())

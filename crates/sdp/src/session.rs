@@ -28,8 +28,8 @@ pub struct SessionDescription {
     pub(crate) name: Text,
     pub(crate) information: Option<Text>,
     pub(crate) uri: Option<Text>,
-    pub(crate) emails: Few<Text>,
-    pub(crate) phones: Few<Text>,
+    pub(crate) emails: Vec<Text>,
+    pub(crate) phones: Vec<Text>,
     /// `c=`: the address for media sections without one of their own. Some write several lines; the first counts.
     pub connections: Few<Connection>,
     /// `b=` lines.
@@ -53,8 +53,8 @@ impl SessionDescription {
             name: Text::from_static("-"),
             information: None,
             uri: None,
-            emails: Few::new(),
-            phones: Few::new(),
+            emails: Vec::new(),
+            phones: Vec::new(),
             connections: Few::new(),
             bandwidths: Few::new(),
             times: Few::new(),

@@ -36,9 +36,10 @@ impl TypedAttribute for Rtcp {
         let port = port.ok_or_else(|| fields.error(Self::NAME, "a port"))?;
         let address = match fields.rest() {
             "" => None,
-            _ => Some(
-                Address::parse(&mut fields, value).map_err(|expected| fields.error(Self::NAME, expected))?,
-            ),
+            _ => {
+                let address = Address::parse(&mut fields, value);
+                Some(address.map_err(|expected| fields.error(Self::NAME, expected))?.0)
+            }
         };
         Ok(Self { port, address })
     }
