@@ -383,13 +383,13 @@ fn attribute(
     }
     let length = token_length(line.value);
     let text = match line.value.as_bytes().get(length) {
+        None | Some(b':') if length > 0 => line.value,
         // Blanks behind a flag occur, and mean nothing.
-        Some(b' ') => line.value.trim_end_matches(' '),
-        _ => line.value,
+        _ => match line.value.trim_end_matches(' ') {
+            flag if length > 0 && flag.len() == length => flag,
+            _ => return Err(line.error(1, "an attribute's name")),
+        },
     };
-    if length == 0 || !matches!(text.as_bytes().get(length), None | Some(b':')) {
-        return Err(line.error(1, "an attribute's name"));
-    }
     if attributes.is_empty() {
         *attributes = Attributes::with_capacity((1 + left / SHORT_LINE).min(limit));
     }
