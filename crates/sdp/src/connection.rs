@@ -62,7 +62,7 @@ impl Address {
             ("IN", "IP6") => true,
             _ => {
                 fields.word_if(is_word).ok_or("an address")?;
-                return Ok((Self::Other(owner.share(before.up_to(fields))), None));
+                return Ok((Self::Other(fields.text_since(&before, owner)), None));
             }
         };
         Self::parse_internet(fields, ipv6, owner)

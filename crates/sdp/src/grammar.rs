@@ -2,7 +2,7 @@
 //!
 //! [RFC 8866 §9]: https://www.rfc-editor.org/rfc/rfc8866#section-9
 
-use crate::{AttributeError, BuildError};
+use crate::{AttributeError, BuildError, Text};
 
 /// True for a `token`.
 pub(crate) fn is_token(text: &str) -> bool {
@@ -112,6 +112,15 @@ impl<'a> Fields<'a> {
         self.rest.get(..length).unwrap_or_default().trim_end_matches(' ')
     }
 
+    /// What lies between there and here, with one blank wherever there are several.
+    pub(crate) fn text_since(&self, before: &Self, owner: &Text) -> Text {
+        let text = before.up_to(self);
+        match self.spread {
+            false => owner.share(text),
+            true => Text::from(text.split_ascii_whitespace().collect::<Vec<_>>().join(" ")),
+        }
+    }
+
     /// The column of what is left, from 1.
     pub(crate) const fn column(&self) -> usize {
         self.length - self.rest.len() + 1
@@ -142,11 +151,6 @@ impl<'a> Fields<'a> {
         }
         self.rest = rest;
         field
-    }
-
-    /// True when somewhere more than one blank stood between two words.
-    pub(crate) const fn is_spread(&self) -> bool {
-        self.spread
     }
 
     /// Steps over this text, if it comes next and no blank behind it.

@@ -189,14 +189,10 @@ impl Media {
         while !fields.rest().is_empty() {
             fields.token().ok_or("a format")?;
         }
-        let formats = before.up_to(fields);
+        let formats = fields.text_since(&before, owner);
         if formats.is_empty() {
             return Err("a format");
         }
-        let formats = match fields.is_spread() {
-            false => owner.share(formats),
-            true => Text::from(formats.split_ascii_whitespace().collect::<Vec<_>>().join(" ")),
-        };
         let kind = match kind {
             "audio" => Text::from_static("audio"),
             "video" => Text::from_static("video"),

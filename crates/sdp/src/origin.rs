@@ -95,12 +95,7 @@ impl Origin {
         fields.digits().ok_or("a session id in digits")?;
         fields.digits().ok_or("a session version in digits")?;
         let address = Address::parse_origin(fields, owner)?;
-        let text = before.up_to(fields);
-        let text = match fields.is_spread() {
-            false => owner.share(text),
-            true => Text::from(text.split_ascii_whitespace().collect::<Vec<_>>().join(" ")),
-        };
-        Ok(Self { text, address })
+        Ok(Self { text: fields.text_since(&before, owner), address })
     }
 }
 
@@ -137,6 +132,8 @@ mod tests {
         assert_eq!(origin.as_str(), "- 1 2 IN IP4 192.0.2.1");
         assert_eq!((origin.username(), origin.session_id(), origin.version()), ("-", "1", "2"));
         assert_eq!(origin, Origin::anonymous(1, 2, std::net::Ipv4Addr::new(192, 0, 2, 1)));
+        let other = parse("- 1 2 ATM  NSAP x");
+        assert_eq!(other, parse(other.as_str()), "of another network too");
     }
 
     #[test]
