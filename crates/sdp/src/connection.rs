@@ -89,11 +89,9 @@ impl Address {
     pub(crate) fn parse_origin(fields: &mut Fields<'_>, owner: &Text) -> Result<Self, &'static str> {
         let before = *fields;
         Self::parse(fields, owner).map(|(address, _)| address).or_else(|expected| {
-            let rest = before.rest().trim_end_matches(' ');
-            if fields.word_if(is_word).is_none() || rest.split(' ').count() != 3 {
-                return Err(expected);
-            }
-            Ok(Self::Other(owner.share(rest)))
+            fields.word_if(is_word).ok_or(expected)?;
+            let text = fields.text_since(&before, owner);
+            if text.split(' ').count() == 3 { Ok(Self::Other(text)) } else { Err(expected) }
         })
     }
 

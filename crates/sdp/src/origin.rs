@@ -132,8 +132,11 @@ mod tests {
         assert_eq!(origin.as_str(), "- 1 2 IN IP4 192.0.2.1");
         assert_eq!((origin.username(), origin.session_id(), origin.version()), ("-", "1", "2"));
         assert_eq!(origin, Origin::anonymous(1, 2, std::net::Ipv4Addr::new(192, 0, 2, 1)));
-        let other = parse("- 1 2 ATM  NSAP x");
-        assert_eq!(other, parse(other.as_str()), "of another network too");
+        for other in ["- 1 2 ATM  NSAP x", "- 1 2 IN  IP4 x\u{a0}y"].map(parse) {
+            assert_eq!(other, parse(other.as_str()), "whatever the address");
+        }
+        let two_words = "- 1 2 IN  IP4\u{a0}h";
+        assert!(Origin::parse(&mut Fields::new(two_words), &Text::from(two_words)).is_err());
     }
 
     #[test]
