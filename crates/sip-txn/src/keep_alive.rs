@@ -60,7 +60,11 @@ impl Probes {
     /// Begins to ask; false when it is being asked already, or there are too many flows.
     pub(crate) fn start(&mut self, flow: Flow, id: TransactionId, now: Instant) -> bool {
         if !self.flows.contains_key(&flow) && self.flows.len() >= FLOWS {
-            return false;
+            // Flows of the past must not be in the way for ever: all that they lose is where their peers saw us.
+            self.flows.retain(|_, probe| probe.asked.is_some());
+            if self.flows.len() >= FLOWS {
+                return false;
+            }
         }
         let probe = self.flows.entry(flow).or_insert(Probe { asked: None, mapped: None });
         if probe.asked.is_some() {
@@ -167,5 +171,23 @@ mod tests {
             assert_eq!(probes.answered(&flow(), answer, ID), Some(verdict));
             assert_eq!(probes.answered(&flow(), answer, ID), None, "only once");
         }
+    }
+    #[test]
+    fn flows_of_the_past_make_room_and_those_that_are_asked_do_not() {
+        let now = testkit::Clock::new().now();
+        let mut probes = Probes::default();
+        let seen = Binding::Success(Some("198.51.100.1:1024".parse().unwrap()));
+        let flow = |port: usize| {
+            let remote = (u32::try_from(port).unwrap()).to_be_bytes();
+            Flow::new(Transport::Udp, "192.0.2.1:5060".parse().unwrap(), (remote, 5060).into())
+        };
+        for one in 0..FLOWS {
+            assert!(probes.start(flow(one), ID, now));
+        }
+        assert!(!probes.start(flow(FLOWS), ID, now), "all are being asked");
+        assert_eq!(probes.answered(&flow(7), seen, ID), Some(Verdict::Alive));
+        assert!(probes.start(flow(FLOWS), ID, now), "one has answered");
+        assert_eq!(probes.len(), FLOWS);
+        assert!(!probes.start(flow(7), ID, now));
     }
 }

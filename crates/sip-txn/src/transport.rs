@@ -17,9 +17,9 @@ pub enum Transport {
     Tcp,
     /// TLS over TCP.
     Tls,
-    /// WebSocket ([RFC 7118](https://www.rfc-editor.org/rfc/rfc7118)); no driver yet.
+    /// WebSocket ([RFC 7118](https://www.rfc-editor.org/rfc/rfc7118)).
     Ws,
-    /// WebSocket over TLS; no driver yet.
+    /// WebSocket over TLS.
     Wss,
 }
 

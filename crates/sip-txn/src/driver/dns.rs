@@ -193,16 +193,20 @@ impl Lookups {
         let resolver = Arc::clone(&self.resolver);
         let at_once = Arc::clone(&self.at_once);
         self.tasks.spawn(async move {
-            let permit = at_once.acquire_owned().await;
             // In a task of its own, so that a resolver that panics still gives an answer.
             let mut lookup = JoinSet::new();
             let asked = question.clone();
-            lookup.spawn(async move { resolver.resolve(&asked).await });
+            lookup.spawn(async move {
+                let _permit = at_once.acquire_owned().await;
+                resolver.resolve(&asked).await
+            });
+            // The time in the queue counts: when no name server answers, the queue must not grow without end.
             let answer = match timeout(ANSWER, lookup.join_next()).await {
                 Ok(Some(Ok(answer))) => bounded(answer),
                 Ok(Some(Err(_)) | None) | Err(_) => Answer::Failed,
             };
-            drop(permit);
+            // The next question may have the place of one that was given up.
+            drop(lookup);
             if answer == Answer::Failed {
                 tracing::debug!(?question, "the DNS does not answer");
             }
@@ -279,5 +283,35 @@ mod tests {
         if address_towards("[::1]:9".parse().unwrap()).is_ok() {
             assert_eq!(order(&["127.0.0.1", "::1"]), ["::1", "127.0.0.1"]);
         }
+    }
+
+    /// Never answers.
+    #[derive(Debug)]
+    struct Silent;
+
+    impl Resolver for Silent {
+        fn resolve<'a>(&'a self, _: &'a Question) -> Resolving<'a> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_that_waits_for_its_turn_fails_in_time_too() {
+        let mut lookups = Lookups::new(Some(Arc::new(Silent)));
+        let (tell, mut told) = mpsc::channel(1);
+        let start = tokio::time::Instant::now();
+        let questions = 3 * AT_ONCE;
+        for one in 0..questions {
+            let question = Question::Addresses(format!("host{one}.example").into());
+            lookups.ask(QueryId(one.try_into().unwrap()), question, tell.clone());
+        }
+        for _ in 0..questions {
+            let Some(Told::Resolved { question, answer }) = told.recv().await else { panic!("an answer") };
+            assert_eq!(answer, Answer::Failed);
+            assert_eq!(lookups.take(&question).len(), 1);
+        }
+        assert_eq!(start.elapsed().as_secs(), ANSWER.as_secs());
+        assert_eq!(lookups.at_once.available_permits(), AT_ONCE);
+        assert!(lookups.waiting.is_empty());
     }
 }
