@@ -18,7 +18,7 @@ use crate::{ConnectId, Flow};
 /// Messages that wait for a slow peer.
 const MESSAGES: usize = 1024;
 /// Bytes that wait for a slow peer.
-const BYTES: usize = 4 << 20;
+pub(super) const BYTES: usize = 4 << 20;
 /// How long a peer may take to read one message.
 const STALLED: Duration = Duration::from_secs(32);
 /// How long the rest of the queue may take once a connection is given up, on either side.

@@ -25,7 +25,7 @@ use tokio_tungstenite::tungstenite::http::{HeaderValue, Uri};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::connection::{Opened, Sink, Source};
+use super::connection::{BYTES, Opened, Sink, Source};
 use super::{OPEN, Told, tcp};
 use crate::{ConnectId, Flow, Transport};
 
@@ -35,6 +35,9 @@ const SIP: &str = "sip";
 const HEAD: usize = 8192;
 /// How long a message may take to come once it has begun, or up to twice as long.
 const SLOW: Duration = Duration::from_secs(32);
+/// Bytes that wait in a WebSocket itself: the largest message that may be queued, and answers to pings of a peer that reads
+/// none of them.
+const UNSENT: usize = BYTES + (64 << 10);
 /// Our question whether the peer is there, as the core writes it; a WebSocket has its own way to ask.
 const PING: &[u8] = b"\r\n\r\n";
 /// The peer's answer, as the core reads it.
@@ -122,6 +125,7 @@ impl WebSocket {
         WebSocketConfig::default()
             .read_buffer_size(4096)
             .write_buffer_size(0)
+            .max_write_buffer_size(UNSENT)
             .max_message_size(Some(self.message_bytes))
             .max_frame_size(Some(self.message_bytes))
     }
@@ -554,5 +558,37 @@ pub(super) mod secure {
             // Nobody listens any more when the transports are gone.
             Err(why) => drop(tell.send(Told::Failed { connect, why }).await),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_pings_and_reads_nothing_fills_no_memory() {
+        let taken = allocation_counter::measure(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                let (mut peer, ours) = tokio::io::duplex(64 << 10);
+                let config = WebSocket::default().config();
+                let socket = WebSocketStream::from_raw_socket(ours, Role::Server, Some(config)).await;
+                let (_writer, mut reader) = socket.split();
+                let mut ping = vec![0x89, 0x80 | 125];
+                ping.resize(2 + 4 + 125, 0);
+                let pinging = async {
+                    for _ in 0..8 * UNSENT / ping.len() {
+                        peer.write_all(&ping).await.unwrap();
+                    }
+                };
+                let reading = async { while let Some(Ok(_)) = reader.next().await {} };
+                tokio::select! {
+                    () = pinging => {}
+                    () = reading => panic!("the connection ended"),
+                }
+            });
+        });
+        // What grows is copied, so for a moment it is there twice.
+        assert!(taken.bytes_max < 4 * UNSENT as u64, "{taken:?}");
     }
 }
