@@ -141,6 +141,13 @@ impl Dialog {
         self.numbered(method, self.local_cseq)
     }
 
+    /// Gives a request that is sent anew, with credentials for instance, the next CSeq.
+    pub(crate) fn renumber(&mut self, request: &mut Request) {
+        self.local_cseq = self.local_cseq.saturating_add(1);
+        let method = request.method().clone();
+        request.headers_mut().replace(&CSeq { number: self.local_cseq, method });
+    }
+
     /// The ACK to a 2xx: the number of the INVITE, and what the INVITE had of credentials ([RFC 3261 §13.2.2.4]).
     ///
     /// [RFC 3261 §13.2.2.4]: https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4

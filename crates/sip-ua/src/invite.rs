@@ -26,6 +26,7 @@ mod change;
 mod ending;
 mod multipart;
 pub(crate) mod offer_answer;
+mod requests;
 #[cfg(test)]
 mod tests;
 mod uac;
@@ -36,20 +37,20 @@ pub(crate) use uas::final_response;
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use sdp::{Direction, SessionDescription};
 use sip_msg::{CSeq, To};
 use sip_msg::{Method, Request, Response, StatusCode, Text};
 use sip_txn::{ClientId, Ending, SendOptions, ServerId};
 
-use crate::auth::{Attempt, Authenticator};
-use crate::context::{Context, Owner};
+use crate::auth::Authenticator;
+use crate::context::Context;
 use crate::dialog::{Dialog, DialogKey};
 use crate::error::CommandError;
-use crate::event::{DialogId, Event, RequestId};
+use crate::event::{DialogId, Event};
 use crate::media_plan::MediaPlan;
 use change::Change;
 use ending::{Bye, Farewell};
+use requests::InDialog;
 use uac::Calling;
 use uas::{Alerting, AwaitAck};
 
@@ -64,6 +65,7 @@ pub(crate) struct InviteUsage {
     /// What each 2xx was acknowledged with; a repeated one gets the same again.
     acks: Vec<Acked>,
     byes: Vec<Bye>,
+    requests: Vec<InDialog>,
     /// Every dialog of this usage that the index knows.
     keys: Vec<DialogKey>,
     /// What to say when the BYE has been answered.
@@ -108,7 +110,6 @@ struct Established {
     change: Option<Change>,
     /// What to change as soon as no INVITE is in progress.
     wanted: Option<Direction>,
-    requests: Vec<InDialog>,
     /// Hang up when the ACK has come: before it a callee may not ([RFC 3261 §15]).
     hang_up: bool,
 }
@@ -123,7 +124,6 @@ impl Established {
             await_ack: None,
             change: None,
             wanted: None,
-            requests: Vec::new(),
             hang_up: false,
         }
     }
@@ -143,15 +143,6 @@ struct Acked {
     options: SendOptions,
 }
 
-/// A request in a call other than INVITE and BYE.
-#[derive(Debug)]
-struct InDialog {
-    id: RequestId,
-    client: ClientId,
-    content: (Text, Bytes),
-    attempt: Attempt,
-}
-
 impl InviteUsage {
     fn new(id: DialogId, auth: Authenticator, state: State) -> Self {
         Self {
@@ -161,6 +152,7 @@ impl InviteUsage {
             invites: Vec::new(),
             acks: Vec::new(),
             byes: Vec::new(),
+            requests: Vec::new(),
             keys: Vec::new(),
             farewell: None,
             ended: false,
@@ -203,7 +195,10 @@ impl InviteUsage {
 
     /// Nothing more can come of it.
     pub(crate) fn is_finished(&self) -> bool {
-        matches!(self.state, State::Over(_)) && self.invites.is_empty() && self.byes.is_empty()
+        matches!(self.state, State::Over(_))
+            && self.invites.is_empty()
+            && self.byes.is_empty()
+            && self.requests.is_empty()
     }
 
     /// Takes the usage's dialogs out of the index.
@@ -233,26 +228,6 @@ impl InviteUsage {
                 }
             }
         }
-        Ok(())
-    }
-
-    /// Sends an INFO.
-    pub(crate) fn info(
-        &mut self,
-        context: &mut Context,
-        now: Instant,
-        id: RequestId,
-        content: (Text, Bytes),
-    ) -> Result<(), CommandError> {
-        let State::Established(established) = &mut self.state else {
-            return Err(CommandError::WrongState { command: "info", state: self.state.name() });
-        };
-        if established.requests.len() >= context.config.limits.requests_in_call {
-            return Err(CommandError::Limit("requests in this call"));
-        }
-        let request = info_request(&mut established.dialog, &mut self.auth, context, &content);
-        let client = context.send_in(now, &established.dialog, request, Owner::Call(self.id))?;
-        established.requests.push(InDialog { id, client, content, attempt: Attempt::default() });
         Ok(())
     }
 
@@ -369,50 +344,6 @@ impl InviteUsage {
         self.acks.push(Acked { client, remote_tag: dialog.remote_tag().into(), ack, options });
     }
 
-    fn request_answered(
-        &mut self,
-        context: &mut Context,
-        now: Instant,
-        client: ClientId,
-        result: Result<Response, Ending>,
-    ) {
-        let State::Established(established) = &mut self.state else { return };
-        let Some(at) = established.requests.iter().position(|request| request.client == client) else {
-            return;
-        };
-        let mut pending = established.requests.remove(at);
-        if let Ok(response) = &result {
-            if is_challenge(response) && self.auth.challenged(response, &mut pending.attempt).is_ok() {
-                let request =
-                    info_request(&mut established.dialog, &mut self.auth, context, &pending.content);
-                let sent = context.send_in(now, &established.dialog, request, Owner::Call(self.id));
-                if let Ok(client) = sent {
-                    established.requests.push(InDialog { client, ..pending });
-                    return;
-                }
-            }
-            if response.status().is_success() {
-                self.auth.succeeded(response);
-            }
-        }
-        let gone = match &result {
-            Ok(response) => is_gone(response.status()).then(|| response.status()),
-            Err(Ending::TimedOut) => Some(StatusCode::REQUEST_TIMEOUT),
-            Err(_) => None,
-        };
-        context.tell(Event::Response { id: pending.id, result });
-        if let Some(status) = gone {
-            self.break_off(context, now, Some(status), "the peer no longer knows the call");
-        }
-    }
-
-    /// Requests without an answer end with the call.
-    fn fail_requests(&mut self, context: &mut Context, requests: Vec<InDialog>) {
-        for request in requests {
-            context.tell(Event::Response { id: request.id, result: Err(Ending::Normal) });
-        }
-    }
-
     /// A request of the peer in a dialog of this usage; the agent has screened it ([RFC 3261 §8.2]).
     pub(crate) fn handle_request(
         &mut self,
@@ -512,20 +443,6 @@ impl InviteUsage {
             State::Over(_) => None,
         }
     }
-}
-
-fn info_request(
-    dialog: &mut Dialog,
-    auth: &mut Authenticator,
-    context: &mut Context,
-    (content_type, body): &(Text, Bytes),
-) -> Request {
-    let mut request = dialog.request(Method::INFO);
-    request.headers_mut().push(&dialog.contact_header());
-    context.sign(&mut request);
-    request.set_body(content_type, body.clone());
-    auth.authorize(&mut context.ids, &mut request);
-    request
 }
 
 fn is_challenge(response: &Response) -> bool {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use sip_msg::{Method, Request, Response, StatusCode, Text};
 use sip_txn::ClientId;
 
-use super::{Established, InviteUsage, State, is_challenge};
+use super::{InviteUsage, State, is_challenge};
 use crate::auth::{Attempt, Authenticator};
 use crate::context::{Context, Owner};
 use crate::dialog::{Dialog, DialogKey};
@@ -43,7 +43,7 @@ impl InviteUsage {
         let state = std::mem::replace(&mut self.state, State::Over(None));
         match state {
             State::Established(established) => {
-                self.fail_requests(context, established.requests);
+                self.fail_requests(context);
                 self.bye(context, now, established.dialog, true);
             }
             State::Calling(_) | State::Alerting(_) | State::Over(_) => self.state = state,
@@ -110,9 +110,8 @@ impl InviteUsage {
                 self.end(context, farewell, None);
             }
             State::Established(established) => {
-                let Established { dialog, requests, .. } = *established;
-                self.state = State::Over(Some(Box::new(dialog)));
-                self.fail_requests(context, requests);
+                self.state = State::Over(Some(Box::new(established.dialog)));
+                self.fail_requests(context);
                 self.end(context, farewell, None);
             }
             State::Over(dialog) => self.state = State::Over(dialog),
