@@ -18,6 +18,7 @@ use sip_msg::{Request, Response, Text};
 use zeroize::Zeroizing;
 
 use crate::auth::digest::{Algorithm, Inputs, Protection};
+use crate::context::Context;
 use crate::ids::Ids;
 
 pub use verifier::{Verdict, Verifier};
@@ -118,7 +119,12 @@ impl Authenticator {
     /// Takes the challenges of a 401 or 407. `Ok`: send the request anew; `Err`: it is no use, and why.
     ///
     /// A realm that refuses what was made from its latest nonce refuses the password, unless it says `stale`.
-    pub(crate) fn challenged(&mut self, response: &Response, attempt: &mut Attempt) -> Result<(), Text> {
+    pub(crate) fn challenged(
+        &mut self,
+        _context: &mut Context,
+        response: &Response,
+        attempt: &mut Attempt,
+    ) -> Result<(), Text> {
         attempt.rounds += 1;
         if attempt.rounds >= MAX_ROUNDS {
             return Err("the server asks for a password again and again".into());
@@ -176,7 +182,7 @@ impl Authenticator {
     /// Takes the next nonce out of a success ([RFC 7616 §3.5]).
     ///
     /// [RFC 7616 §3.5]: https://www.rfc-editor.org/rfc/rfc7616#section-3.5
-    pub(crate) fn succeeded(&mut self, response: &Response) {
+    pub(crate) fn succeeded(&mut self, _context: &mut Context, response: &Response) {
         let Ok(Some(info)) = response.headers().get::<AuthenticationInfo>() else { return };
         let Some(nonce) = info.params.value("nextnonce") else { return };
         // The header names no realm; with two of them nobody could say whose nonce it is.
@@ -292,6 +298,10 @@ mod tests {
 
     use super::*;
 
+    fn context() -> Context {
+        Context::new(crate::Config::new(sip_txn::Config::new([1; 32])))
+    }
+
     fn request() -> Request {
         let uri: Uri = "sip:example.com".parse().unwrap();
         Request::builder(Method::REGISTER, &uri).header(&CSeq::new(1, Method::REGISTER)).build()
@@ -326,7 +336,7 @@ mod tests {
         let (mut auth, mut ids, mut attempt) = alice();
         let asked =
             digest(r#"realm="a \"b\"", nonce="n1", opaque="o", algorithm=SHA-256, qop="auth, auth-int""#);
-        auth.challenged(&asked, &mut attempt).unwrap();
+        auth.challenged(&mut context(), &asked, &mut attempt).unwrap();
         let (first, one) = authorized(&mut auth, &mut ids);
         let (_, two) = authorized(&mut auth, &mut ids);
         let text =
@@ -352,7 +362,7 @@ mod tests {
             "WWW-Authenticate: Digest realm=\"r\", nonce=\"n3\", algorithm=SHA-9, qop=\"auth\"",
             "WWW-Authenticate: Basic realm=\"r\"",
         ]);
-        auth.challenged(&asked, &mut attempt).unwrap();
+        auth.challenged(&mut context(), &asked, &mut attempt).unwrap();
         let (_, answers) = authorized(&mut auth, &mut ids);
         assert_eq!(answers.len(), 1);
         assert_eq!(answers[0].params.value("nonce"), Some("n2"));
@@ -362,7 +372,7 @@ mod tests {
     #[test]
     fn a_challenge_of_rfc_2069_is_answered_as_one() {
         let (mut auth, mut ids, mut attempt) = alice();
-        auth.challenged(&digest(r#"realm="r", nonce="n""#), &mut attempt).unwrap();
+        auth.challenged(&mut context(), &digest(r#"realm="r", nonce="n""#), &mut attempt).unwrap();
         let (_, answers) = authorized(&mut auth, &mut ids);
         for absent in ["algorithm", "qop", "nc", "cnonce"] {
             assert!(!answers[0].params.contains(absent), "{absent}");
@@ -389,7 +399,7 @@ mod tests {
             "WWW-Authenticate: Digest realm=\"server\", nonce=\"n1\", qop=\"auth\"",
             "Proxy-Authenticate: Digest realm=\"proxy\", nonce=\"n2\", qop=\"auth\"",
         ]);
-        auth.challenged(&asked, &mut attempt).unwrap();
+        auth.challenged(&mut context(), &asked, &mut attempt).unwrap();
         let (request, answers) = authorized(&mut auth, &mut ids);
         assert_eq!(answers[0].params.value("realm"), Some("server"));
         let proxy = request.headers().require::<ProxyAuthorization>().unwrap();
@@ -400,8 +410,9 @@ mod tests {
     #[test]
     fn a_refused_password_is_not_tried_again() {
         let (mut auth, _, mut attempt) = alice();
-        auth.challenged(&digest(r#"realm="r", nonce="n1""#), &mut attempt).unwrap();
-        let error = auth.challenged(&digest(r#"realm="r", nonce="n2""#), &mut attempt).unwrap_err();
+        auth.challenged(&mut context(), &digest(r#"realm="r", nonce="n1""#), &mut attempt).unwrap();
+        let error =
+            auth.challenged(&mut context(), &digest(r#"realm="r", nonce="n2""#), &mut attempt).unwrap_err();
         assert_eq!(error, "wrong user name or password for the realm \"r\"");
     }
 
@@ -409,10 +420,14 @@ mod tests {
     #[test]
     fn a_stale_nonce_is_replaced_but_not_for_ever() {
         let (mut auth, mut ids, mut attempt) = alice();
-        auth.challenged(&digest(r#"realm="r", nonce="n0""#), &mut attempt).unwrap();
+        auth.challenged(&mut context(), &digest(r#"realm="r", nonce="n0""#), &mut attempt).unwrap();
         let mut rounds = 0;
         while auth
-            .challenged(&digest(&format!("realm=\"r\", nonce=\"m{rounds}\", stale=TRUE")), &mut attempt)
+            .challenged(
+                &mut context(),
+                &digest(&format!("realm=\"r\", nonce=\"m{rounds}\", stale=TRUE")),
+                &mut attempt,
+            )
             .is_ok()
         {
             rounds += 1;
@@ -422,17 +437,18 @@ mod tests {
         assert_eq!(answers[0].params.value("nonce"), Some("m2"));
         let same = digest(r#"realm="r", nonce="m2", stale=true"#);
         let mut attempt = Attempt::default();
-        auth.challenged(&same, &mut attempt).unwrap();
-        assert!(auth.challenged(&same, &mut attempt).is_err(), "stale, yet the same nonce");
+        auth.challenged(&mut context(), &same, &mut attempt).unwrap();
+        assert!(auth.challenged(&mut context(), &same, &mut attempt).is_err(), "stale, yet the same nonce");
     }
 
     // rfc: 7616 §3.5 — nextnonce is used from then on, counted anew
     #[test]
     fn the_next_nonce_is_taken_from_a_success() {
         let (mut auth, mut ids, mut attempt) = alice();
-        auth.challenged(&digest(r#"realm="r", nonce="n1", qop="auth""#), &mut attempt).unwrap();
+        auth.challenged(&mut context(), &digest(r#"realm="r", nonce="n1", qop="auth""#), &mut attempt)
+            .unwrap();
         authorized(&mut auth, &mut ids);
-        auth.succeeded(&refusal(&["Authentication-Info: nextnonce=\"n2\""]));
+        auth.succeeded(&mut context(), &refusal(&["Authentication-Info: nextnonce=\"n2\""]));
         let (_, answers) = authorized(&mut auth, &mut ids);
         assert_eq!(answers[0].params.value("nonce"), Some("n2"));
         assert_eq!(answers[0].params.value("nc"), Some("00000001"));
@@ -442,16 +458,19 @@ mod tests {
     fn credentials_for_one_realm_are_for_that_realm_only() {
         let credentials = Credentials::new("alice", "secret").realm("mine");
         let mut auth = Authenticator::new(Some(credentials));
-        let error =
-            auth.challenged(&digest(r#"realm="theirs", nonce="n""#), &mut Attempt::default()).unwrap_err();
+        let error = auth
+            .challenged(&mut context(), &digest(r#"realm="theirs", nonce="n""#), &mut Attempt::default())
+            .unwrap_err();
         assert_eq!(error, "no password for the realm \"theirs\"");
-        auth.challenged(&digest(r#"realm="mine", nonce="n""#), &mut Attempt::default()).unwrap();
+        auth.challenged(&mut context(), &digest(r#"realm="mine", nonce="n""#), &mut Attempt::default())
+            .unwrap();
     }
 
     #[test]
     fn no_secret_shows_in_debug() {
         let (mut auth, mut ids, mut attempt) = alice();
-        auth.challenged(&digest(r#"realm="r", nonce="n1", qop="auth""#), &mut attempt).unwrap();
+        auth.challenged(&mut context(), &digest(r#"realm="r", nonce="n1", qop="auth""#), &mut attempt)
+            .unwrap();
         let (_, answers) = authorized(&mut auth, &mut ids);
         let shown = format!("{:?} {auth:?} {:?}", Credentials::new("alice", "secret"), answers[0]);
         assert!(!shown.contains("secret"));
@@ -463,7 +482,7 @@ mod tests {
         let (mut auth, mut ids, _) = alice();
         for number in 0..50 {
             let asked = digest(&format!("realm=\"r{number}\", nonce=\"n\""));
-            auth.challenged(&asked, &mut Attempt::default()).unwrap();
+            auth.challenged(&mut context(), &asked, &mut Attempt::default()).unwrap();
         }
         let (_, answers) = authorized(&mut auth, &mut ids);
         assert_eq!(answers.len(), MAX_SPACES);
@@ -496,7 +515,7 @@ mod tests {
                 let mut verifier = Verifier::new(now, "r \"x\"", [1; 32]).algorithms(&[algorithm]);
                 let (mut auth, mut ids, mut attempt) = alice();
                 assert_eq!(verifier.verify(now, &request(), password), Verdict::Missing);
-                auth.challenged(&challenge(&mut verifier, now), &mut attempt).unwrap();
+                auth.challenged(&mut context(), &challenge(&mut verifier, now), &mut attempt).unwrap();
                 let (request, _) = authorized(&mut auth, &mut ids);
                 assert_eq!(verifier.verify(now, &request, |_| Some("wrong".into())), Verdict::Denied);
                 assert_eq!(verifier.verify(now, &request, |_| None), Verdict::Denied);
@@ -511,7 +530,7 @@ mod tests {
             let now = now();
             let mut verifier = Verifier::new(now, "r", [1; 32]);
             let (mut auth, mut ids, mut attempt) = alice();
-            auth.challenged(&challenge(&mut verifier, now), &mut attempt).unwrap();
+            auth.challenged(&mut context(), &challenge(&mut verifier, now), &mut attempt).unwrap();
             let (first, _) = authorized(&mut auth, &mut ids);
             let (second, _) = authorized(&mut auth, &mut ids);
             assert!(matches!(verifier.verify(now, &second, password), Verdict::Granted { .. }));
@@ -527,7 +546,7 @@ mod tests {
             let now = now();
             let mut verifier = Verifier::new(now, "r", [1; 32]).lifetime(Duration::from_secs(60));
             let (mut auth, mut ids, mut attempt) = alice();
-            auth.challenged(&challenge(&mut verifier, now), &mut attempt).unwrap();
+            auth.challenged(&mut context(), &challenge(&mut verifier, now), &mut attempt).unwrap();
             let (request, _) = authorized(&mut auth, &mut ids);
             let late = now + Duration::from_secs(61);
             assert_eq!(verifier.verify(late, &request, password), Verdict::Stale);
@@ -539,7 +558,7 @@ mod tests {
             let now = now();
             let mut theirs = Verifier::new(now, "r", [2; 32]);
             let (mut auth, mut ids, mut attempt) = alice();
-            auth.challenged(&challenge(&mut theirs, now), &mut attempt).unwrap();
+            auth.challenged(&mut context(), &challenge(&mut theirs, now), &mut attempt).unwrap();
             let (request, _) = authorized(&mut auth, &mut ids);
             let mut verifier = Verifier::new(now, "r", [1; 32]);
             assert_eq!(verifier.verify(now, &request, password), Verdict::Denied);
@@ -551,7 +570,7 @@ mod tests {
             let mut verifier = Verifier::new(now, "r", [1; 32]).proxy();
             assert_eq!(verifier.status(), StatusCode::PROXY_AUTHENTICATION_REQUIRED);
             let (mut auth, mut ids, mut attempt) = alice();
-            auth.challenged(&challenge(&mut verifier, now), &mut attempt).unwrap();
+            auth.challenged(&mut context(), &challenge(&mut verifier, now), &mut attempt).unwrap();
             let (request, _) = authorized(&mut auth, &mut ids);
             assert!(matches!(verifier.verify(now, &request, password), Verdict::Granted { .. }));
         }

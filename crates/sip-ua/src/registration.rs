@@ -173,7 +173,7 @@ impl Registration {
             }
             State::Unregistering { client: sent, mut attempt } if sent == client => {
                 let again =
-                    is_challenge(response.status()) && self.auth.challenged(response, &mut attempt).is_ok();
+                    is_challenge(response.status()) && self.auth.challenged(context, response, &mut attempt).is_ok();
                 match again.then(|| self.send(context, now, 0)) {
                     Some(Ok(client)) => self.state = State::Unregistering { client, attempt },
                     Some(Err(_)) | None => self.gone(context),
@@ -205,7 +205,7 @@ impl Registration {
             return self.leave(context, now);
         }
         if is_challenge(status) {
-            return match self.auth.challenged(response, &mut attempt) {
+            return match self.auth.challenged(context, response, &mut attempt) {
                 Ok(()) => self.register_again(context, now, attempt, brief),
                 Err(reason) => self.failed_for_good(context, Some(status), reason),
             };
@@ -239,7 +239,7 @@ impl Registration {
     }
 
     fn granted(&mut self, context: &mut Context, now: Instant, response: &Response) {
-        self.auth.succeeded(response);
+        self.auth.succeeded(context, response);
         self.bound = true;
         if self.unregister {
             return self.leave(context, now);

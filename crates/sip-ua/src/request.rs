@@ -87,7 +87,7 @@ impl Outgoing {
         let challenge =
             matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED);
         if challenge
-            && self.auth.challenged(&response, &mut self.attempt).is_ok()
+            && self.auth.challenged(context, &response, &mut self.attempt).is_ok()
             && self.send_again(context, now).is_ok()
         {
             return false;

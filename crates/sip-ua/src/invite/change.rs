@@ -149,7 +149,7 @@ impl InviteUsage {
         else {
             return;
         };
-        self.auth.succeeded(&response);
+        self.auth.succeeded(context, &response);
         established.dialog.refresh_target(response.headers());
         let outcome = match offer_answer::of_response(&response) {
             Some(answer) => established.plan.accept(&answer).map_err(|refusal| refusal.text),
@@ -190,7 +190,7 @@ impl InviteUsage {
         let Some(Change { direction, rounds, stage }) = established.change.take() else { return };
         let Stage::Sent { offer, mut attempt, cancelled, .. } = stage else { return };
         let status = response.status();
-        if is_challenge(response) && !cancelled && self.auth.challenged(response, &mut attempt).is_ok() {
+        if is_challenge(response) && !cancelled && self.auth.challenged(context, response, &mut attempt).is_ok() {
             return self.send_change(context, now, direction, rounds, offer, attempt);
         }
         if is_gone(status) {

@@ -83,7 +83,7 @@ impl InviteUsage {
         let mut bye = self.byes.remove(at);
         if let Some(response) = response
             && is_challenge(response)
-            && self.auth.challenged(response, &mut bye.attempt).is_ok()
+            && self.auth.challenged(context, response, &mut bye.attempt).is_ok()
         {
             let request = bye_request(&mut bye.dialog, &mut self.auth, context);
             if let Ok(client) = context.send_in(now, &bye.dialog, request, Owner::Call(self.id)) {

@@ -119,7 +119,7 @@ impl InviteUsage {
         let InDialog { remote_tag, mut request, purpose, mut attempt, .. } = self.requests.remove(at);
         if let Ok(response) = &result {
             if is_challenge(response)
-                && self.auth.challenged(response, &mut attempt).is_ok()
+                && self.auth.challenged(context, response, &mut attempt).is_ok()
                 && let Some(dialog) = self.dialog_mut(&remote_tag)
             {
                 dialog.renumber(&mut request);
@@ -128,7 +128,7 @@ impl InviteUsage {
                     return;
                 }
             } else if response.status().is_success() {
-                self.auth.succeeded(response);
+                self.auth.succeeded(context, response);
             }
         }
         let gone = match &result {

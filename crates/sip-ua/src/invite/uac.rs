@@ -192,7 +192,7 @@ impl InviteUsage {
         let sent = self.invites.iter().find(|sent| sent.client == client).map(|sent| sent.request.clone());
         // As it was sent: the ACK repeats its credentials.
         let request = sent.unwrap_or(request);
-        self.auth.succeeded(&response);
+        self.auth.succeeded(context, &response);
         let tag =
             response.headers().require::<To>().ok().and_then(|to| to.params.text("tag")).unwrap_or_default();
         let known =
@@ -269,7 +269,7 @@ impl InviteUsage {
             return self.end(context, why, Some(response));
         }
         if is_challenge(&response) {
-            match self.auth.challenged(&response, &mut calling.attempt) {
+            match self.auth.challenged(context, &response, &mut calling.attempt) {
                 Ok(()) => match self.call_again(context, now) {
                     Ok(()) => return,
                     Err(error) => reason = error.to_string().into(),
