@@ -7,6 +7,7 @@ use bytes::Bytes;
 use sip_msg::{HeaderName, Method, NameAddr, StatusCode, Text, Uri};
 
 use crate::auth::Credentials;
+use crate::invite::redirect::Redirects;
 
 /// A call to place.
 #[derive(Clone, Debug)]
@@ -28,6 +29,8 @@ pub struct Invite {
     pub late_offer: bool,
     /// The user part of our Contact; that of `from` when not set.
     pub contact_user: Option<Text>,
+    /// What a 3xx does; as [`Config::redirects`](crate::Config::redirects) says when not set.
+    pub redirects: Option<Redirects>,
 }
 
 impl Invite {
@@ -43,6 +46,7 @@ impl Invite {
             ring_timeout: None,
             late_offer: false,
             contact_user: None,
+            redirects: None,
         }
     }
 
@@ -85,6 +89,13 @@ impl Invite {
     #[must_use]
     pub fn contact_user(mut self, user: impl Into<Text>) -> Self {
         self.contact_user = Some(user.into());
+        self
+    }
+
+    /// What a 3xx does.
+    #[must_use]
+    pub fn redirects(mut self, redirects: Redirects) -> Self {
+        self.redirects = Some(redirects);
         self
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use sip_msg::{Method, Text};
 
 use crate::context::METHODS;
+use crate::invite::redirect::Redirects;
 
 /// Settings of an [`Agent`](crate::Agent).
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub struct Config {
     pub limits: Limits,
     /// How long a re-INVITE of ours may go without a final answer before it is cancelled; 32 s.
     pub change_timeout: Duration,
+    /// What a 3xx to a request of ours does: followed to five addresses.
+    pub redirects: Redirects,
 }
 
 impl Config {
@@ -33,6 +36,7 @@ impl Config {
             takes: Vec::new(),
             limits: Limits::default(),
             change_timeout: Duration::from_secs(32),
+            redirects: Redirects::default(),
         }
     }
 
@@ -47,6 +51,13 @@ impl Config {
     #[must_use]
     pub fn takes(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
         self.takes = methods.into_iter().filter(|method| !METHODS.contains(method)).collect();
+        self
+    }
+
+    /// What a 3xx to a request of ours does.
+    #[must_use]
+    pub fn redirects(mut self, redirects: Redirects) -> Self {
+        self.redirects = redirects;
         self
     }
 

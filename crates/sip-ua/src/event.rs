@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use sdp::Direction;
-use sip_msg::{Request, Response, StatusCode, Text, Uri};
+use sip_msg::{Request, Response, RetryAfter, StatusCode, Text, Uri};
 use sip_txn::{Ending, Flow};
 
 /// A call of ours: the INVITE usage with all its early dialogs, later the one dialog that stands.
@@ -107,6 +107,15 @@ pub enum Event {
         /// It brought an answer to our offer: there may be tones to hear.
         early_media: bool,
     },
+    /// Our call goes to another address: a 3xx named it, and what was tried before failed. It rings anew, if at all.
+    Redirected {
+        /// The call.
+        dialog: DialogId,
+        /// Where it goes now.
+        to: Uri,
+        /// What the place before answered: the 3xx itself, or how one it named failed; `None` when it did not answer.
+        status: Option<StatusCode>,
+    },
     /// Our call was answered, media agreed and the ACK sent.
     Answered {
         /// The call.
@@ -119,7 +128,7 @@ pub enum Event {
         /// The call.
         dialog: DialogId,
     },
-    /// A re-INVITE settled.
+    /// A re-INVITE or UPDATE settled, and media changed.
     MediaChanged {
         /// The call.
         dialog: DialogId,
@@ -128,7 +137,17 @@ pub enum Event {
         /// The direction agreed now, as we see it.
         direction: Direction,
     },
-    /// Our re-INVITE was refused; the call stands as it was.
+    /// Both ends are still there: a session timer was set back, or an UPDATE of ours answered, and nothing changed
+    /// ([RFC 4028]).
+    ///
+    /// [RFC 4028]: https://www.rfc-editor.org/rfc/rfc4028
+    SessionRefreshed {
+        /// The call.
+        dialog: DialogId,
+        /// Whose request it was.
+        by: Side,
+    },
+    /// Our re-INVITE or UPDATE was refused; the call stands as it was.
     ChangeFailed {
         /// The call.
         dialog: DialogId,
@@ -174,6 +193,20 @@ pub enum Event {
 }
 
 impl Event {
+    /// How long the peer wants to be left alone: the Retry-After of the response that ended a call or a request
+    /// ([RFC 3261 §20.33]).
+    ///
+    /// [RFC 3261 §20.33]: https://www.rfc-editor.org/rfc/rfc3261#section-20.33
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        let (Self::Ended { response: Some(response), .. } | Self::Response { result: Ok(response), .. }) = self
+        else {
+            return None;
+        };
+        let asked = response.headers().get::<RetryAfter>().ok().flatten()?;
+        Some(Duration::from_secs(asked.seconds.into()))
+    }
+
     /// The call that the event is about, if it is about one.
     #[must_use]
     pub fn dialog(&self) -> Option<DialogId> {
@@ -181,9 +214,11 @@ impl Event {
             Self::Incoming { dialog, .. }
             | Self::Trying { dialog }
             | Self::Ringing { dialog, .. }
+            | Self::Redirected { dialog, .. }
             | Self::Answered { dialog, .. }
             | Self::Confirmed { dialog }
             | Self::MediaChanged { dialog, .. }
+            | Self::SessionRefreshed { dialog, .. }
             | Self::ChangeFailed { dialog, .. }
             | Self::Info { dialog, .. }
             | Self::Ended { dialog, .. } => Some(*dialog),

@@ -26,6 +26,7 @@ mod change;
 mod ending;
 mod multipart;
 pub(crate) mod offer_answer;
+pub(crate) mod redirect;
 mod requests;
 #[cfg(test)]
 mod tests;

@@ -97,4 +97,5 @@ pub use config::{Config, Limits};
 pub use dialog::{Dialog, Role};
 pub use error::CommandError;
 pub use event::{DialogId, Event, IncomingRequestId, Output, RegistrationId, RequestId, Side};
+pub use invite::redirect::Redirects;
 pub use media_plan::{MediaPlan, Refusal};

@@ -10,6 +10,7 @@ use sip_msg::{CSeq, CallId, Contact, From, To};
 use sip_msg::{Method, Request, Response, StatusCode, Text, Uri};
 use sip_txn::{ClientId, Ending};
 
+use super::redirect::Targets;
 use super::{Established, Farewell, InviteUsage, Sent, State, is_challenge, offer_answer, patience};
 use crate::auth::{Attempt, Authenticator};
 use crate::command::Invite;
@@ -25,13 +26,15 @@ use crate::target;
 pub(super) struct Calling {
     pub(super) client: ClientId,
     /// The INVITE as it was before credentials.
-    request: Request,
-    contact: Uri,
+    pub(super) request: Request,
+    pub(super) contact: Uri,
+    /// Where else it may go.
+    pub(super) targets: Targets,
     /// The plan with our offer outstanding; each early dialog has a fork of it.
     template: Box<dyn MediaPlan>,
     late_offer: bool,
     pub(super) early: Vec<Early>,
-    attempt: Attempt,
+    pub(super) attempt: Attempt,
     /// We have given up, and why; the final response is still to come.
     cancelled: Option<Farewell>,
     /// When it has rung long enough; once cancelled, when we wait no longer for the final response.
@@ -101,6 +104,7 @@ impl InviteUsage {
             template: plan,
             late_offer: invite.late_offer,
             early: Vec::new(),
+            targets: Targets::new(invite.redirects.unwrap_or(context.config.redirects)),
             attempt: Attempt::default(),
             cancelled: None,
             deadline: invite.ring_timeout.map(|timeout| now + timeout),
@@ -277,6 +281,9 @@ impl InviteUsage {
                 Err(trouble) => reason = trouble,
             }
         }
+        if self.call_elsewhere(context, now, Some(&response)) {
+            return;
+        }
         self.state = State::Over(None);
         let by = if status == StatusCode::REQUEST_TIMEOUT { Side::Error } else { Side::Remote };
         self.end(context, Farewell { by, status: Some(status), reason }, Some(response));
@@ -285,7 +292,7 @@ impl InviteUsage {
     /// Sends the INVITE anew with credentials: same Call-ID and From tag, next CSeq ([RFC 3261 §22.2]).
     ///
     /// [RFC 3261 §22.2]: https://www.rfc-editor.org/rfc/rfc3261#section-22.2
-    fn call_again(&mut self, context: &mut Context, now: Instant) -> Result<(), CommandError> {
+    pub(super) fn call_again(&mut self, context: &mut Context, now: Instant) -> Result<(), CommandError> {
         let State::Calling(calling) = &mut self.state else { return Ok(()) };
         let number = calling.request.headers().require::<CSeq>()?.number.saturating_add(1);
         calling.request.headers_mut().replace(&CSeq { number, method: Method::INVITE });
@@ -311,6 +318,10 @@ impl InviteUsage {
         if calling.client != client {
             return;
         }
+        if calling.cancelled.is_none() && self.call_elsewhere(context, now, None) {
+            return;
+        }
+        let State::Calling(calling) = &mut self.state else { return };
         let why = calling.cancelled.take().unwrap_or_else(|| Farewell {
             by: Side::Error,
             status: None,
