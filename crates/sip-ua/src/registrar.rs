@@ -3,15 +3,14 @@
 
 mod location;
 mod proxy;
+mod register;
+mod response_context;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use sip_msg::{
-    Allow, CSeq, CallId, Contact, Expires, HeaderName, Host, Method, MinExpires, Request, Response,
-    StatusCode, Text, To, Uri,
-};
+use sip_msg::{Allow, HeaderName, Host, Method, Request, Response, StatusCode, Supported, Text, Uri};
 use sip_txn::{Action, Flow, Input, ServerId, TransactionLayer};
 use zeroize::Zeroizing;
 
@@ -19,8 +18,8 @@ pub use location::Binding;
 
 use crate::auth::{Verdict, Verifier};
 use crate::ids::Ids;
-use location::{Location, Refused};
-use proxy::Forwarding;
+use location::Location;
+use response_context::Forwarding;
 
 /// Settings of a [`Registrar`].
 #[derive(Clone)]
@@ -40,6 +39,8 @@ pub struct Config {
     pub bindings: usize,
     /// Requests that are being forwarded at a time; beyond it they are answered 503. 10,000.
     pub forwarded: usize,
+    /// How long the places of one preference ring before those of the next lower one are tried; 20 s.
+    pub ring_time: Duration,
     users: BTreeMap<Text, Zeroizing<String>>,
 }
 
@@ -54,6 +55,7 @@ impl Config {
             max_expires: Duration::from_secs(3600),
             bindings: 10,
             forwarded: 10_000,
+            ring_time: Duration::from_secs(20),
             users: BTreeMap::new(),
         }
     }
@@ -69,6 +71,13 @@ impl Config {
     #[must_use]
     pub fn min_expires(mut self, time: Duration) -> Self {
         self.min_expires = time;
+        self
+    }
+
+    /// How long the places of one preference (q) ring before those of the next lower one are tried.
+    #[must_use]
+    pub fn ring_time(mut self, time: Duration) -> Self {
+        self.ring_time = time;
         self
     }
 
@@ -180,15 +189,17 @@ impl Registrar {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.layer.handle_timeout(now);
-        self.location.expire(now);
-        self.forwarding.handle_timeout(now, &mut self.layer);
+        for user in self.location.expire(now) {
+            self.tell_bindings(now, user);
+        }
+        self.ringing_timeout(now);
         self.drain(now);
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let times = [self.layer.poll_timeout(), self.location.next_expiry(), self.forwarding.poll_timeout()];
+        let times = [self.layer.poll_timeout(), self.location.next_expiry(), self.ringing_deadline()];
         times.into_iter().flatten().min()
     }
 
@@ -212,19 +223,19 @@ impl Registrar {
                 self.handle_request(now, server, flow, request)
             }
             sip_txn::Event::Ack { flow, request } => self.forward_ack(now, flow, request),
-            sip_txn::Event::Cancelled { invite } => self.forwarding.cancel(now, invite, &mut self.layer),
-            sip_txn::Event::Response { client, response, .. } => {
-                self.forwarding.handle_response(now, client, response, &mut self.layer);
-            }
-            sip_txn::Event::ClientEnded { client, ending } => {
-                self.forwarding.handle_end(now, client, &ending, &mut self.layer);
+            sip_txn::Event::Cancelled { invite } => self.given_up(now, invite),
+            sip_txn::Event::Response { client, response, .. } => self.responded(now, client, response),
+            sip_txn::Event::ClientEnded { client, ending } => self.branch_ended(now, client, &ending),
+            sip_txn::Event::FlowClosed { flow, .. } => {
+                for user in self.location.flow_closed(&flow) {
+                    self.tell_bindings(now, user);
+                }
             }
             // A stray response is not forwarded (RFC 6026 §7.2); what a lost connection means, its transactions say.
             sip_txn::Event::StrayResponse { .. }
             | sip_txn::Event::ServerEnded { .. }
             | sip_txn::Event::ResponseLost { .. }
             | sip_txn::Event::Pong { .. }
-            | sip_txn::Event::FlowClosed { .. }
             | _ => {}
         }
     }
@@ -254,6 +265,7 @@ impl Registrar {
             Method::REGISTER if self.is_ours(&uri) => Err(self.register(now, flow, request)?),
             Method::OPTIONS if for_us => {
                 let mut response = self.answer(request, StatusCode::OK);
+                response.headers_mut().push(&supported());
                 response.headers_mut().push(&Allow::from_iter([
                     Method::REGISTER,
                     Method::INVITE,
@@ -264,7 +276,7 @@ impl Registrar {
                 ]));
                 Err(response)
             }
-            _ => self.forward(now, server, flow, request, &uri),
+            _ => self.forward(now, server, flow, request),
         }
     }
 
@@ -290,6 +302,12 @@ impl Registrar {
         })
     }
 
+    /// Where a user is now, for the log.
+    fn tell_bindings(&mut self, now: Instant, user: Text) {
+        let contacts = self.location.lookup(now, &user).into_iter().map(|binding| binding.contact).collect();
+        self.output.push_back(Output::Event(Event::Registered { user, contacts }));
+    }
+
     fn answer(&mut self, request: &Request, status: StatusCode) -> Box<Response> {
         Box::new(Response::answer(request, status).to_tag(&self.ids.tag()).build())
     }
@@ -298,93 +316,6 @@ impl Registrar {
         if let Err(error) = self.layer.respond(now, server, response) {
             tracing::debug!(%error, "a response could not be sent");
         }
-    }
-
-    /// Answers a REGISTER ([RFC 3261 §10.3]).
-    ///
-    /// [RFC 3261 §10.3]: https://www.rfc-editor.org/rfc/rfc3261#section-10.3
-    fn register(
-        &mut self,
-        now: Instant,
-        flow: Flow,
-        request: &Request,
-    ) -> Result<Box<Response>, Box<Response>> {
-        let to: To = self.header(request)?;
-        let user: Text = to.uri().user().map(Text::from).unwrap_or_default();
-        if !self.is_ours(to.uri()) {
-            return Err(self.answer(request, StatusCode::NOT_FOUND));
-        }
-        let authenticated = self.authenticate(now, flow, request, Side::Registration)?;
-        if authenticated != user {
-            return Err(self.answer(request, StatusCode::FORBIDDEN));
-        }
-        let changes = self.changes(now, flow, request, &user)?;
-        match self.location.update(now, &user, changes, self.config.bindings) {
-            Ok(()) => {}
-            Err(Refused::OutOfOrder) => return Err(self.answer(request, StatusCode::SERVER_INTERNAL_ERROR)),
-            Err(Refused::TooMany) => return Err(self.answer(request, StatusCode::FORBIDDEN)),
-        }
-        let bindings = self.location.lookup(now, &user);
-        let mut response = self.answer(request, StatusCode::OK);
-        for binding in &bindings {
-            let left = binding.expires_at.saturating_duration_since(now).as_secs();
-            let left = u32::try_from(left).unwrap_or(u32::MAX);
-            response.headers_mut().push(&Contact::new(binding.contact.clone()).with_expires(left));
-        }
-        let contacts = bindings.into_iter().map(|binding| binding.contact).collect();
-        self.output.push_back(Output::Event(Event::Registered { user, contacts }));
-        Ok(response)
-    }
-
-    /// The changes that a REGISTER asks for; `Contact: *` is carried out here.
-    fn changes(
-        &mut self,
-        now: Instant,
-        flow: Flow,
-        request: &Request,
-        user: &Text,
-    ) -> Result<Vec<(Binding, Duration)>, Box<Response>> {
-        let CallId(call_id) = self.header(request)?;
-        let cseq: CSeq = self.header(request)?;
-        let bad = |this: &mut Self| this.answer(request, StatusCode::BAD_REQUEST);
-        let default = match request.headers().get::<Expires>() {
-            Ok(expires) => expires.map(|Expires(seconds)| seconds),
-            Err(_) => return Err(bad(self)),
-        };
-        let contacts: Result<Vec<Contact>, _> = request.headers().all::<Contact>().collect();
-        let Ok(contacts) = contacts else { return Err(bad(self)) };
-        if contacts.iter().any(|contact| contact.uri().is_none()) {
-            if contacts.len() != 1 || default != Some(0) {
-                return Err(bad(self));
-            }
-            self.location.clear(user);
-            return Ok(Vec::new());
-        }
-        let mut changes = Vec::new();
-        for contact in &contacts {
-            let Some(uri) = contact.uri() else { continue };
-            let wanted = contact
-                .expires()
-                .or(default)
-                .map_or(self.config.max_expires, |s| Duration::from_secs(s.into()));
-            if !wanted.is_zero() && wanted < self.config.min_expires {
-                let mut response = self.answer(request, StatusCode::INTERVAL_TOO_BRIEF);
-                let least = u32::try_from(self.config.min_expires.as_secs()).unwrap_or(u32::MAX);
-                response.headers_mut().push(&MinExpires(least));
-                return Err(response);
-            }
-            let lifetime = wanted.min(self.config.max_expires);
-            let binding = Binding {
-                contact: uri.detach(),
-                q: contact.q().unwrap_or(1000),
-                expires_at: now + lifetime,
-                flow,
-                call_id: call_id.detach(),
-                cseq: cseq.number,
-            };
-            changes.push((binding, lifetime));
-        }
-        Ok(changes)
     }
 
     /// Whose password the request carries; an `Err` is the challenge.
@@ -426,6 +357,11 @@ impl Registrar {
     fn header<H: sip_msg::TypedHeader>(&mut self, request: &Request) -> Result<H, Box<Response>> {
         request.headers().require().map_err(|error| self.answer(request, error.status()))
     }
+}
+
+/// What a registrar says it can.
+fn supported() -> Supported {
+    Supported(vec![Text::from_static("path"), Text::from_static("outbound")])
 }
 
 /// Which password check a request goes through.

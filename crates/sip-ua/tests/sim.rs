@@ -1,7 +1,11 @@
 //! Two agents whose users do as they please, over a network that loses, doubles and reorders.
 
+#[path = "sim/forking.rs"]
+mod forking;
 #[path = "support/phone.rs"]
 mod phone;
+#[path = "support/proxy.rs"]
+mod proxy;
 
 use std::time::Duration;
 
@@ -18,13 +22,17 @@ fn pick<T: Copy>(rng: &mut Rng, choices: &[T]) -> Option<T> {
     choices.get(at).copied()
 }
 
+/// The calls that a phone still has.
+fn not_over(phone: &Phone) -> Vec<(DialogId, View)> {
+    phone.calls.iter().filter(|(_, view)| **view != View::Over).map(|(id, view)| (*id, *view)).collect()
+}
+
 /// One step of one user: something with one of the calls, or a new one.
 fn act(rng: &mut Rng, world: &mut World<Phone>, who: NodeId, other: NodeId) {
     let now = world.now();
     let target = world.node(other).uri();
     let phone = world.node(who);
-    let live: Vec<(DialogId, View)> =
-        phone.calls.iter().filter(|(_, view)| **view != View::Over).map(|(id, view)| (*id, *view)).collect();
+    let live = not_over(phone);
     let picked = pick(rng, &live);
     let direction =
         pick(rng, &[Direction::SendOnly, Direction::Inactive, Direction::SendRecv]).expect("three");

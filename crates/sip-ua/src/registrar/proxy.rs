@@ -1,31 +1,43 @@
-//! Forwarding ([RFC 3261 §16]): where a request goes, and which of the answers goes back.
+//! Forwarding ([RFC 3261 §16]): where a request goes.
 //!
 //! [RFC 3261 §16]: https://www.rfc-editor.org/rfc/rfc3261#section-16
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use sha2::{Digest as _, Sha256};
 use sip_msg::{
-    CSeq, Class, HeaderName, MaxForwards, Method, NameAddr, ProxyAuthorization, RecordRoute, Request,
-    Response, Route, StatusCode, Text, To, Uri, Via,
+    CSeq, HeaderName, MaxForwards, Method, NameAddr, ProxyAuthorization, ProxyRequire, RecordRoute, Request,
+    Response, Route, Scheme, StatusCode, Text, To, Unsupported, Uri, Via,
 };
-use sip_txn::{ClientId, Ending, Flow, SendOptions, ServerId, TransactionLayer, Transport};
+use sip_txn::{Flow, SendOptions, ServerId, Transport};
 
+use super::location::Binding;
+use super::response_context::ResponseContext;
 use super::{Event, Output, Registrar, Side};
 
-/// How long an INVITE may ring without a sign of life ([RFC 3261 §16.6], Timer C: more than three minutes).
-///
-/// [RFC 3261 §16.6]: https://www.rfc-editor.org/rfc/rfc3261#section-16.6
-const TIMER_C: Duration = Duration::from_secs(185);
-
 /// A place to forward to.
-struct Target {
+#[derive(Debug)]
+pub(super) struct Target {
     uri: Uri,
     /// The connection a user agent registered over, when only that leads to it.
     flow: Option<Flow>,
+    /// The proxies on the way.
+    path: Vec<Route>,
+}
+
+impl Target {
+    fn of(binding: &Binding) -> Self {
+        let direct = binding.path.is_empty() && !binding.cut_off;
+        let by_flow = direct && (binding.flow.transport != Transport::Udp || binding.outbound.is_some());
+        Self {
+            uri: binding.contact.clone(),
+            flow: by_flow.then_some(binding.flow),
+            path: binding.path.clone(),
+        }
+    }
 }
 
 /// The URI parameter of our routes that says that we let the dialog's first request through.
@@ -40,33 +52,6 @@ impl fmt::Debug for RouteKey {
     }
 }
 
-/// The requests on their way.
-#[derive(Debug, Default)]
-pub(super) struct Forwarding {
-    contexts: BTreeMap<ServerId, Context>,
-    servers: HashMap<ClientId, ServerId>,
-}
-
-/// One request and its branches: the response context of [RFC 3261 §16.7].
-///
-/// [RFC 3261 §16.7]: https://www.rfc-editor.org/rfc/rfc3261#section-16.7
-#[derive(Debug)]
-struct Context {
-    request: Request,
-    branches: Vec<Branch>,
-    best: Option<Response>,
-    answered: bool,
-    cancelled: bool,
-    timer_c: Instant,
-}
-
-#[derive(Debug)]
-struct Branch {
-    client: ClientId,
-    /// It has given its final response, or will give none.
-    done: bool,
-}
-
 impl Registrar {
     /// Forwards a request; an `Err` is the answer to give at once.
     pub(super) fn forward(
@@ -75,60 +60,62 @@ impl Registrar {
         server: ServerId,
         flow: Flow,
         request: &Request,
-        uri: &Uri,
     ) -> Result<(), Box<Response>> {
-        if self.forwarding.contexts.len() >= self.config.forwarded {
+        if self.forwarding.is_full(self.config.forwarded) {
             return Err(self.answer(request, StatusCode::SERVICE_UNAVAILABLE));
         }
-        let mut copy = request.clone();
-        self.count_hop(&mut copy).map_err(|status| self.answer(request, status))?;
+        let mut onward = request.clone();
+        self.count_hop(&mut onward).map_err(|status| self.answer(request, status))?;
+        self.refuse_extensions(request)?;
         let in_dialog = self.header::<To>(request)?.tag().is_some();
         // A To tag is easily made up; our mark in the route is not.
-        if !(self.take_own_routes(&mut copy) && in_dialog) {
+        if !(self.take_own_routes(&mut onward) && in_dialog) {
             self.authenticate(now, flow, request, Side::Call)?;
-            drop_credentials(&mut copy, &self.config.domain);
+            drop_credentials(&mut onward, &self.config.domain);
         }
-        let targets = self.targets(now, &copy, uri).map_err(|status| self.answer(request, status))?;
-        let loop_hash = loop_hash(request);
-        if self.has_looped(request, loop_hash) {
+        let groups = self.targets(now, &onward).map_err(|status| self.answer(request, status))?;
+        if self.has_looped(request, loop_hash(request)) {
             return Err(self.answer(request, StatusCode::LOOP_DETECTED));
         }
-        let mut branches = Vec::new();
-        for target in &targets {
-            let mut copy = copy.clone();
-            copy.set_uri(&target.uri);
-            if *request.method() == Method::INVITE && !in_dialog {
-                self.record_route(&mut copy, flow, target);
-            }
-            let branch: Text = format!("{}.{loop_hash:016x}", self.ids.branch()).into();
-            let options = options(target.flow).branch(branch);
-            match self.layer.request(now, copy, options) {
-                Ok(client) => branches.push(Branch { client, done: false }),
-                Err(error) => tracing::debug!(%error, target = %target.uri, "cannot be forwarded"),
-            }
-        }
-        if branches.is_empty() {
+        let target = onward.uri().map_err(|error| self.answer(request, error.status()))?;
+        let branches = groups.iter().map(Vec::len).sum();
+        let event = Event::Forwarded { method: request.method().clone(), target, branches };
+        let context = ResponseContext::new(now, request.clone(), onward, flow, in_dialog, groups);
+        self.forwarding.insert(server, context);
+        if !self.start_next(now, server) {
+            self.forwarding.remove(server);
             return Err(self.answer(request, StatusCode::TEMPORARILY_UNAVAILABLE));
         }
-        let event = Event::Forwarded {
-            method: request.method().clone(),
-            target: uri.clone(),
-            branches: branches.len(),
-        };
         self.output.push_back(Output::Event(event));
-        for branch in &branches {
-            self.forwarding.servers.insert(branch.client, server);
-        }
-        let context = Context {
-            request: request.clone(),
-            branches,
-            best: None,
-            answered: false,
-            cancelled: false,
-            timer_c: now + TIMER_C,
-        };
-        self.forwarding.contexts.insert(server, context);
         Ok(())
+    }
+
+    /// Sends a request to the places of the next lower preference; false when there are none (left) to send it to.
+    pub(super) fn start_next(&mut self, now: Instant, server: ServerId) -> bool {
+        while let Some((context, group)) = self.forwarding.next_group(server) {
+            let (request, from, in_dialog) = (context.onward.clone(), context.flow, context.in_dialog);
+            let hash = loop_hash(&context.request);
+            let mut branches = Vec::new();
+            for target in &group {
+                let mut copy = request.clone();
+                copy.set_uri(&target.uri);
+                if makes_dialog(request.method(), in_dialog) {
+                    self.record_route(&mut copy, from, target);
+                }
+                for route in target.path.iter().rev() {
+                    copy.headers_mut().push_front(route);
+                }
+                let branch: Text = format!("{}.{hash:016x}", self.ids.branch()).into();
+                match self.layer.request(now, copy, options(target.flow).branch(branch)) {
+                    Ok(client) => branches.push(client),
+                    Err(error) => tracing::debug!(%error, target = %target.uri, "cannot be forwarded"),
+                }
+            }
+            if self.forwarding.started(now, server, branches, self.config.ring_time) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Sends the ACK of a 2xx on its way; nobody hears of it when that fails.
@@ -139,12 +126,12 @@ impl Registrar {
         if !self.take_own_routes(&mut ack) {
             return;
         }
-        let Ok(uri) = ack.uri() else { return };
-        let Ok(targets) = self.targets(now, &ack, &uri) else { return };
-        for target in targets {
+        let Ok(groups) = self.targets(now, &ack) else { return };
+        for target in groups.into_iter().flatten() {
+            let mut ack = ack.clone();
             ack.set_uri(&target.uri);
-            let options = options(target.flow);
-            if let Err(error) = self.layer.ack(now, ack.clone(), options) {
+            target.path.iter().rev().for_each(|route| ack.headers_mut().push_front(route));
+            if let Err(error) = self.layer.ack(now, ack, options(target.flow)) {
                 tracing::debug!(%error, "an ACK could not be forwarded");
             }
         }
@@ -164,18 +151,43 @@ impl Registrar {
         Ok(())
     }
 
-    /// Takes the routes off that led here.
+    /// We know no extension that a proxy would have to ([RFC 3261 §16.3]).
+    ///
+    /// [RFC 3261 §16.3]: https://www.rfc-editor.org/rfc/rfc3261#section-16.3
+    fn refuse_extensions(&mut self, request: &Request) -> Result<(), Box<Response>> {
+        let Some(ProxyRequire(options)) = request.headers().get().ok().flatten() else { return Ok(()) };
+        let mut response = self.answer(request, StatusCode::BAD_EXTENSION);
+        response.headers_mut().push(&Unsupported(options));
+        Err(response)
+    }
+
+    /// Takes the routes off that led here, also where a strict router put one into the Request-URI ([RFC 3261 §16.4]).
     ///
     /// Whether one of them has the mark of a dialog that was let through here.
+    ///
+    /// [RFC 3261 §16.4]: https://www.rfc-editor.org/rfc/rfc3261#section-16.4
     fn take_own_routes(&self, request: &mut Request) -> bool {
         let mark = self.mark(request);
+        let is_marked = |uri: &Uri| uri.params().value(MARK) == Some(mark.as_str());
         let mut marked = false;
+        if let Ok(uri) = request.uri()
+            && self.is_ours(&uri)
+            && is_marked(&uri)
+        {
+            let mut routes: Vec<Route> = request.headers().all().flatten().collect();
+            if let Some(last) = routes.pop() {
+                request.set_uri(last.uri());
+                request.headers_mut().remove(HeaderName::ROUTE);
+                routes.iter().for_each(|route| request.headers_mut().push(route));
+                marked = true;
+            }
+        }
         while let Ok(Some(route)) = request.headers().get::<Route>() {
             let uri = &route.name_addr.uri;
             if !self.is_ours(uri) || request.headers_mut().pop_front::<Route>().is_err() {
                 break;
             }
-            marked |= uri.params().value(MARK) == Some(mark.as_str());
+            marked |= is_marked(uri);
         }
         marked
     }
@@ -187,18 +199,23 @@ impl Registrar {
         digest.iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
     }
 
-    /// Where a request goes ([RFC 3261 §16.5]).
+    /// Where a request goes ([RFC 3261 §16.5]): groups of places, those of the highest preference first.
     ///
     /// [RFC 3261 §16.5]: https://www.rfc-editor.org/rfc/rfc3261#section-16.5
-    fn targets(&self, now: Instant, request: &Request, uri: &Uri) -> Result<Vec<Target>, StatusCode> {
-        let routed = request.headers().contains(HeaderName::ROUTE);
-        if routed || !self.is_ours(uri) {
-            let flow = if routed {
-                None
-            } else {
-                self.location.flow_to(now, uri).filter(|flow| flow.transport != Transport::Udp)
+    fn targets(&self, now: Instant, request: &Request) -> Result<VecDeque<Vec<Target>>, StatusCode> {
+        let uri = request.uri().map_err(|error| error.status())?;
+        if !matches!(uri.scheme(), Scheme::Sip | Scheme::Sips) {
+            return Err(StatusCode::UNSUPPORTED_URI_SCHEME);
+        }
+        if request.headers().contains(HeaderName::ROUTE) {
+            return Ok(VecDeque::from([vec![Target { uri, flow: None, path: Vec::new() }]]));
+        }
+        if !self.is_ours(&uri) {
+            let target = match self.location.binding_at(now, &uri) {
+                Some(binding) => Target { uri, ..Target::of(binding) },
+                None => Target { uri, flow: None, path: Vec::new() },
             };
-            return Ok(vec![Target { uri: uri.clone(), flow }]);
+            return Ok(VecDeque::from([vec![target]]));
         }
         let user = uri.user().ok_or(StatusCode::ADDRESS_INCOMPLETE)?;
         let bindings = self.location.lookup(now, &user);
@@ -206,11 +223,17 @@ impl Registrar {
             let known = self.config.users.contains_key(user.as_ref());
             return Err(if known { StatusCode::TEMPORARILY_UNAVAILABLE } else { StatusCode::NOT_FOUND });
         }
-        let target = |binding: super::Binding| Target {
-            flow: (binding.flow.transport != Transport::Udp).then_some(binding.flow),
-            uri: binding.contact,
-        };
-        Ok(bindings.into_iter().map(target).collect())
+        // Several flows of one instance are one phone: the newest is tried, the others are spares (RFC 5626 §6).
+        let mut instances = BTreeSet::new();
+        let bindings: Vec<_> = bindings
+            .into_iter()
+            .rev()
+            .filter(|binding| {
+                binding.outbound.as_ref().is_none_or(|(instance, _)| instances.insert(instance.clone()))
+            })
+            .collect();
+        let groups = bindings.chunk_by(|one, other| one.q == other.q);
+        Ok(groups.map(|group| group.iter().map(Target::of).collect()).rev().collect())
     }
 
     /// Stays on the route of the dialog. Where the transport changes, a route for each side ([RFC 5658 §3]), so that each
@@ -250,161 +273,6 @@ impl Registrar {
     }
 }
 
-impl Forwarding {
-    /// The caller gave up.
-    pub(super) fn cancel(&mut self, now: Instant, server: ServerId, layer: &mut TransactionLayer) {
-        if let Some(context) = self.contexts.get_mut(&server) {
-            context.cancel(now, layer);
-        }
-    }
-
-    pub(super) fn handle_response(
-        &mut self,
-        now: Instant,
-        client: ClientId,
-        mut response: Response,
-        layer: &mut TransactionLayer,
-    ) {
-        let Some(&server) = self.servers.get(&client) else { return };
-        let Some(context) = self.contexts.get_mut(&server) else { return };
-        if response.headers_mut().pop_front::<Via>().is_err() || !response.headers().contains(HeaderName::VIA)
-        {
-            return;
-        }
-        let invite = *context.request.method() == Method::INVITE;
-        match response.class() {
-            Class::Provisional => {
-                context.timer_c = now + TIMER_C;
-                if response.status() != StatusCode::TRYING && !context.answered {
-                    forward_response(now, server, response, layer);
-                }
-            }
-            Class::Success => {
-                context.finish(client);
-                // Each 2xx of a forked INVITE is a dialog of its own, and a repeated one asks for its ACK again.
-                if invite || !context.answered {
-                    forward_response(now, server, response, layer);
-                }
-                context.answered = true;
-                context.cancel(now, layer);
-            }
-            Class::Failure => {
-                context.finish(client);
-                if response.status().code() >= 600 {
-                    context.cancel(now, layer);
-                }
-                context.consider(response);
-                context.settle(now, server, layer);
-            }
-        }
-    }
-
-    pub(super) fn handle_end(
-        &mut self,
-        now: Instant,
-        client: ClientId,
-        ending: &Ending,
-        layer: &mut TransactionLayer,
-    ) {
-        let Some(server) = self.servers.remove(&client) else { return };
-        let Some(context) = self.contexts.get_mut(&server) else { return };
-        if context.finish(client) {
-            let status = match ending {
-                // A late 408 to anything but an INVITE helps nobody (RFC 4320 §4.2).
-                Ending::TimedOut if *context.request.method() != Method::INVITE => None,
-                Ending::TimedOut => Some(StatusCode::REQUEST_TIMEOUT),
-                Ending::Normal | Ending::TransportFailed(_) | _ => Some(StatusCode::SERVER_INTERNAL_ERROR),
-            };
-            if let Some(status) = status {
-                let response = Response::answer(&context.request, status).to_tag("proxy").build();
-                context.consider(response);
-            }
-            context.settle(now, server, layer);
-        }
-        let over = |branch: &Branch| !self.servers.contains_key(&branch.client);
-        if self.contexts.get(&server).is_some_and(|context| context.branches.iter().all(over)) {
-            self.contexts.remove(&server);
-        }
-    }
-
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.contexts
-            .values()
-            .filter(|context| context.waits_for_timer_c())
-            .map(|context| context.timer_c)
-            .min()
-    }
-
-    pub(super) fn handle_timeout(&mut self, now: Instant, layer: &mut TransactionLayer) {
-        for context in self.contexts.values_mut() {
-            if context.waits_for_timer_c() && context.timer_c <= now {
-                context.cancel(now, layer);
-            }
-        }
-    }
-}
-
-impl Context {
-    fn waits_for_timer_c(&self) -> bool {
-        *self.request.method() == Method::INVITE && !self.answered && !self.cancelled
-    }
-
-    /// Cancels what still rings.
-    fn cancel(&mut self, now: Instant, layer: &mut TransactionLayer) {
-        if *self.request.method() != Method::INVITE || self.cancelled {
-            return;
-        }
-        self.cancelled = true;
-        for branch in self.branches.iter().filter(|branch| !branch.done) {
-            layer.cancel(now, branch.client);
-        }
-    }
-
-    /// Marks a branch as answered; whether it was not before.
-    fn finish(&mut self, client: ClientId) -> bool {
-        let open = self.branches.iter_mut().find(|branch| branch.client == client && !branch.done);
-        open.map(|branch| branch.done = true).is_some()
-    }
-
-    /// Keeps the better one: 6xx over all, else the lowest class, and in 4xx those that the caller can act on
-    /// ([RFC 3261 §16.7] step 6).
-    ///
-    /// [RFC 3261 §16.7]: https://www.rfc-editor.org/rfc/rfc3261#section-16.7
-    fn consider(&mut self, response: Response) {
-        let rank = |response: &Response| match response.status().code() {
-            600.. => 0,
-            401 | 407 | 415 | 420 | 484 => 4,
-            code => code / 100 + if code < 500 { 2 } else { 1 },
-        };
-        if self.best.as_ref().is_none_or(|best| rank(&response) < rank(best)) {
-            self.best = Some(response);
-        }
-    }
-
-    /// Sends the best answer when every branch has given one.
-    fn settle(&mut self, now: Instant, server: ServerId, layer: &mut TransactionLayer) {
-        if self.answered || self.branches.iter().any(|branch| !branch.done) {
-            return;
-        }
-        if let Some(best) = self.best.take() {
-            self.answered = true;
-            // Ours are not the only servers; that this branch is overloaded must not make the caller avoid all of them.
-            let best = if best.status() == StatusCode::SERVICE_UNAVAILABLE {
-                Response::answer(&self.request, StatusCode::SERVER_INTERNAL_ERROR).to_tag("proxy").build()
-            } else {
-                best
-            };
-            forward_response(now, server, best, layer);
-        }
-    }
-}
-
-fn forward_response(now: Instant, server: ServerId, response: Response, layer: &mut TransactionLayer) {
-    if let Err(error) = layer.respond(now, server, response) {
-        tracing::debug!(%error, "a response could not be forwarded");
-    }
-}
-
 fn transport_of(uri: &Uri) -> Transport {
     match uri.transport_param() {
         Some(name) if name.eq_ignore_ascii_case("ws") => match uri.is_sips() {
@@ -415,6 +283,17 @@ fn transport_of(uri: &Uri) -> Transport {
         Some(name) if name.eq_ignore_ascii_case("tcp") => Transport::Tcp,
         Some(name) if name.eq_ignore_ascii_case("tls") => Transport::Tls,
         _ => Transport::Udp,
+    }
+}
+
+/// Requests that make a dialog, and NOTIFY, which does so too ([RFC 6665 §4.3]).
+///
+/// [RFC 6665 §4.3]: https://www.rfc-editor.org/rfc/rfc6665#section-4.3
+fn makes_dialog(method: &Method, in_dialog: bool) -> bool {
+    match *method {
+        Method::INVITE | Method::SUBSCRIBE | Method::REFER => !in_dialog,
+        Method::NOTIFY => true,
+        _ => false,
     }
 }
 
