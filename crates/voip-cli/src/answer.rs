@@ -210,9 +210,9 @@ impl Desk {
             }
             Ok(())
         };
-        let ended = attend(call, report, limits, work).await;
+        let finished = attend(call, report, limits, work).await;
         finish(recording).await?;
-        ended.map(drop)
+        finished.outcome
     }
 
     fn speak(&self, call: &Call) {

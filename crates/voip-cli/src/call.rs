@@ -1,17 +1,23 @@
 //! `voip call`: calls somebody.
 
+mod histogram;
+mod load;
+
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use serde_json::json;
-use voip::{Account, Call as VoipCall, CallError, Endpoint, MediaHandle, OutgoingCall, Progress};
+use voip::{
+    Account, Call as VoipCall, CallError, Dial, Endpoint, MediaHandle, OutgoingCall, Progress, Statistics,
+    StatusCode,
+};
 
 use crate::common::{Common, check_target, frequency, seconds};
 use crate::interrupt::interrupted;
 use crate::report::Reporter;
-use crate::session::{CallReport, GOODBYE, Limits, after, attend, finish, goodbye, may_record, record};
+use crate::session::{CallReport, Finished, GOODBYE, Limits, after, attend, finish, goodbye, may_record, record};
 use crate::{Failure, Outcome};
 
 /// How long we stay after the call, so that the peer reads our last ACK before it sees the connection closed, and can ask
@@ -53,13 +59,36 @@ pub(crate) struct Call {
     /// Give up (CANCEL) when nobody has answered by then
     #[arg(long, value_name = "SECS", value_parser = seconds)]
     ring_timeout: Option<Duration>,
-    /// Make this many calls (not available yet)
-    #[arg(long, value_name = "N")]
-    repeat: Option<u32>,
-    /// Calls per second for --repeat (not available yet)
-    #[arg(long, value_name = "CPS")]
-    rate: Option<f64>,
+    /// Make this many calls, each of --duration [then 1 s], and print a table: set-up delays, failures, media quality
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    repeat: Option<u64>,
+    /// How many of them to start a second
+    #[arg(long, value_name = "CPS", default_value = "10", value_parser = rate, requires = "repeat")]
+    rate: f64,
 }
+
+/// How long each of many calls lasts when nothing else ends it.
+const EACH_OF_MANY: Duration = Duration::from_secs(1);
+
+/// What came of one call.
+#[derive(Debug)]
+struct Made {
+    /// From the INVITE to its 2xx; `None` when it was not answered.
+    set_up: Option<Duration>,
+    /// The status that refused it.
+    status: Option<StatusCode>,
+    statistics: Option<Statistics>,
+    outcome: Outcome,
+}
+
+impl Made {
+    fn unanswered(failure: Failure, status: Option<StatusCode>) -> Self {
+        Self { set_up: None, status, statistics: None, outcome: Err(failure) }
+    }
+}
+
+/// A call that was not answered, and the status that says why.
+type Unanswered = (Failure, Option<StatusCode>);
 
 impl Call {
     pub(crate) async fn run(self, common: &Common, reporter: &Reporter) -> Outcome {
@@ -72,9 +101,13 @@ impl Call {
             None => None,
         };
         let (endpoint, _incoming) = common.endpoint().await?;
+        let caller = Caller { endpoint: endpoint.clone(), account: account.clone(), samples, call: Arc::new(self) };
         let outcome = async {
             let registration = common.registration(&endpoint, account.as_ref(), reporter).await?;
-            let outcome = self.call(&endpoint, account.as_ref(), samples, reporter).await;
+            let outcome = match caller.call.repeat {
+                Some(calls) => load::run(&caller, calls, reporter).await,
+                None => caller.call(1, reporter).await.outcome,
+            };
             registration.done(reporter).await;
             outcome
         };
@@ -89,8 +122,6 @@ impl Call {
         let wanted = [
             ("--transfer-to", self.transfer_to.is_some()),
             ("--attended", self.attended),
-            ("--repeat", self.repeat.is_some()),
-            ("--rate", self.rate.is_some()),
         ];
         if let Some((flag, _)) = wanted.iter().find(|(_, wanted)| *wanted) {
             return Err(Failure::not_available_yet(flag));
@@ -126,42 +157,86 @@ impl Call {
         Ok(digits)
     }
 
-    async fn call(
-        &self,
-        endpoint: &Endpoint,
-        account: Option<&Account>,
-        samples: Option<Arc<[i16]>>,
-        reporter: &Reporter,
-    ) -> Outcome {
-        let mut dial = endpoint.dial(&self.target);
-        if let Some(account) = account {
-            dial = dial.from(account);
-        }
-        if let Some(timeout) = self.ring_timeout {
-            dial = dial.ring_timeout(timeout);
-        }
-        let outgoing = dial.start().await.map_err(|error| Failure::failed(error.to_string()))?;
-        let report = CallReport::new(reporter, 1, outgoing.call_id());
-        report.event("dialing", json!({ "to": self.target }));
-        let call = self.wait_for_answer(outgoing, &report).await?;
-        report.answered(&call);
-        let recording = record(&call, self.record.as_deref(), 1).await?;
-        if let Some(hz) = self.tone {
-            call.tone(hz);
-        }
-        let limits = Limits {
-            duration: self.duration,
+    /// When we hang up.
+    fn duration(&self) -> Option<Duration> {
+        let busy = self.play.is_some() || !self.dtmf.is_empty();
+        self.duration.or_else(|| (self.repeat.is_some() && !busy).then_some(EACH_OF_MANY))
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            duration: self.duration(),
             hold: self.hold_after.zip(self.hold_for),
             until_done: self.duration.is_none() && (self.play.is_some() || !self.dtmf.is_empty()),
             must_finish: !self.dtmf.is_empty(),
-        };
-        let media = call.media().clone();
-        let ended = attend(call, &report, limits, work(media, samples, self.digits()?)).await;
-        finish(recording).await?;
-        match ended? {
-            Some(ended) if ended.by == voip::Side::Error => Err(Failure::failed(ended.to_string())),
-            _ => Ok(()),
         }
+    }
+}
+
+/// What each call is made with; clones are cheap.
+#[derive(Clone, Debug)]
+struct Caller {
+    endpoint: Endpoint,
+    account: Option<Account>,
+    samples: Option<Arc<[i16]>>,
+    call: Arc<Call>,
+}
+
+impl Caller {
+    fn dial(&self) -> Dial {
+        let mut dial = self.endpoint.dial(&self.call.target);
+        if let Some(account) = &self.account {
+            dial = dial.from(account);
+        }
+        if let Some(timeout) = self.call.ring_timeout {
+            dial = dial.ring_timeout(timeout);
+        }
+        dial
+    }
+
+    /// One call from its INVITE to its end.
+    async fn call(&self, number: u64, reporter: &Reporter) -> Made {
+        let started = Instant::now();
+        let outgoing = match self.dial().start().await {
+            Ok(outgoing) => outgoing,
+            Err(error) => return Made::unanswered(Failure::failed(error.to_string()), None),
+        };
+        let report = CallReport::new(reporter, number, outgoing.call_id());
+        report.event("dialing", json!({ "to": self.call.target }));
+        let call = match self.wait_for_answer(outgoing, &report).await {
+            Ok(call) => call,
+            Err((failure, status)) => return Made::unanswered(failure, status),
+        };
+        let set_up = Some(started.elapsed());
+        report.answered(&call);
+        let (statistics, outcome) = match self.talk(call, number, &report).await {
+            Ok(finished) => (finished.statistics, finished.outcome),
+            Err(failure) => (None, Err(failure)),
+        };
+        Made { set_up, status: None, statistics, outcome }
+    }
+
+    /// What is done in a call that stands; an error of the whole call comes in the outcome.
+    async fn talk(
+        &self,
+        call: VoipCall,
+        number: u64,
+        report: &CallReport<'_>,
+    ) -> Result<Finished, Failure> {
+        let recording = record(&call, self.call.record.as_deref(), number).await?;
+        if let Some(hz) = self.call.tone {
+            call.tone(hz);
+        }
+        let work = work(call.media().clone(), self.samples.clone(), self.call.digits()?);
+        let mut finished = attend(call, report, self.call.limits(), work).await;
+        finish(recording).await?;
+        if let Some(ended) = &finished.ended
+            && ended.by == voip::Side::Error
+            && finished.outcome.is_ok()
+        {
+            finished.outcome = Err(Failure::failed(ended.to_string()));
+        }
+        Ok(finished)
     }
 
     /// [`Failure::Interrupted`] when Ctrl-C came first and the call was cancelled.
@@ -169,19 +244,21 @@ impl Call {
         &self,
         mut outgoing: OutgoingCall,
         report: &CallReport<'_>,
-    ) -> Result<VoipCall, Failure> {
+    ) -> Result<VoipCall, Unanswered> {
+        let target = &self.call.target;
         // A host that never says a word cannot be sent a CANCEL: it is given up without it.
-        let mut silent = std::pin::pin!(after(self.ring_timeout.map(|timeout| timeout + GOODBYE)));
+        let mut silent = std::pin::pin!(after(self.call.ring_timeout.map(|timeout| timeout + GOODBYE)));
         loop {
             let progress = tokio::select! {
                 progress = outgoing.progress() => progress,
                 () = interrupted() => {
-                    report.ended(goodbye(outgoing.cancel()).await?.as_ref());
-                    return Err(Failure::Interrupted);
+                    let ended = goodbye(outgoing.cancel()).await.map_err(|failure| (failure, None))?;
+                    report.ended(ended.as_ref());
+                    return Err((Failure::Interrupted, None));
                 }
                 () = &mut silent => {
                     report.ended(None);
-                    return Err(Failure::failed(format!("{}: nobody answers; is it switched on?", self.target)));
+                    return Err((Failure::failed(format!("{target}: nobody answers; is it switched on?")), None));
                 }
             };
             let Some(progress) = progress else { break };
@@ -194,11 +271,17 @@ impl Call {
         }
         let ended = outgoing.end();
         outgoing.answered().await.map_err(|error| {
-            let Some(ended) = ended else { return Failure::failed(format!("{}: {error}", self.target)) };
+            let Some(ended) = ended else { return (Failure::failed(format!("{target}: {error}")), None) };
             report.ended(Some(&ended));
-            Failure::failed(format!("{}: {ended}{}", self.target, elsewhere(&error)))
+            (Failure::failed(format!("{target}: {ended}{}", elsewhere(&error))), ended.status)
         })
     }
+}
+
+/// How many calls to start a second.
+fn rate(text: &str) -> Result<f64, String> {
+    let rate: Option<f64> = text.parse().ok().filter(|rate| (0.001..=100_000.0).contains(rate));
+    rate.ok_or_else(|| format!("{text}: expected a number of calls a second, from 0.001 to 100,000"))
 }
 
 /// Where a redirection points.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
 use serde_json::json;
+use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
 use voip::{
     Account, BindError, CodecId, Config, Endpoint, HeaderName, Incoming, Listen, PortChoice, Registration,
@@ -117,6 +118,9 @@ pub(crate) struct Common {
     /// Product name for User-Agent and Server
     #[arg(long, global = true, value_name = "TEXT")]
     pub(crate) user_agent: Option<String>,
+    /// Threads that work on calls: one is the cheapest; for the media of more than some hundred calls at a time take more
+    #[arg(long, global = true, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: u16,
     /// Write a report after the calls (not available yet)
     #[arg(long, global = true, value_name = "FILE.html")]
     pub(crate) report: Option<PathBuf>,
@@ -154,6 +158,21 @@ impl Common {
             .with_writer(std::io::stderr)
             .with_ansi(colour_on_stderr())
             .init();
+    }
+
+    /// What the calls are worked on with.
+    ///
+    /// A second thread is not free: each step of a call that goes from one to another wakes it through the system.
+    pub(crate) fn runtime(&self) -> std::io::Result<Runtime> {
+        let mut builder = match self.threads {
+            0 | 1 => Builder::new_current_thread(),
+            threads => {
+                let mut many = Builder::new_multi_thread();
+                many.worker_threads(threads.into());
+                many
+            }
+        };
+        builder.enable_all().build()
     }
 
     /// Refuses what is not built yet, before any packet is sent.

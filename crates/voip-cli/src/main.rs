@@ -133,13 +133,13 @@ fn run(cli: Cli, reporter: &Reporter) -> Outcome {
     let common = &cli.common;
     common.check()?;
     match cli.command {
-        Command::Demo(demo) => until_told_twice(demo.run(common, reporter)),
-        Command::Answer(answer) => until_told_twice(answer.run(common, reporter)),
-        Command::Call(call) => until_told_twice(call.run(common, reporter)),
-        Command::Register(register) => until_told_twice(register.run(common, reporter)),
-        Command::Options(options) => until_told_twice(options.run(common, reporter)),
+        Command::Demo(demo) => until_told_twice(common, demo.run(common, reporter)),
+        Command::Answer(answer) => until_told_twice(common, answer.run(common, reporter)),
+        Command::Call(call) => until_told_twice(common, call.run(common, reporter)),
+        Command::Register(register) => until_told_twice(common, register.run(common, reporter)),
+        Command::Options(options) => until_told_twice(common, options.run(common, reporter)),
         Command::Message { .. } => Err(Failure::not_available_yet("message")),
-        Command::Registrar(registrar) => until_told_twice(registrar.run(common, reporter)),
+        Command::Registrar(registrar) => until_told_twice(common, registrar.run(common, reporter)),
         Command::Parse(parse) => parse.run(common),
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -152,12 +152,14 @@ fn run(cli: Cli, reporter: &Reporter) -> Outcome {
 }
 
 /// Does what needs the network; each subcommand ends in good order on the first Ctrl-C, and the second one ends it here.
-#[tokio::main]
-async fn until_told_twice(work: impl Future<Output = Outcome>) -> Outcome {
-    tokio::select! {
-        // Signals are listened to before anything is said or sent.
-        biased;
-        () = interrupt::second_interrupt() => std::process::exit(130),
-        outcome = work => outcome,
-    }
+fn until_told_twice(common: &Common, work: impl Future<Output = Outcome>) -> Outcome {
+    let runtime = common.runtime().map_err(|error| Failure::failed(format!("no threads to work with: {error}")))?;
+    runtime.block_on(async {
+        tokio::select! {
+            // Signals are listened to before anything is said or sent.
+            biased;
+            () = interrupt::second_interrupt() => std::process::exit(130),
+            outcome = work => outcome,
+        }
+    })
 }

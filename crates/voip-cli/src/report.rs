@@ -10,6 +10,8 @@ pub(crate) struct Reporter {
     json: bool,
     colour: bool,
     show_callers: bool,
+    /// Nothing but JSON is printed: many calls would fill the screen.
+    quiet: bool,
 }
 
 /// Which call an event belongs to.
@@ -24,12 +26,25 @@ pub(crate) struct CallRef {
 impl Reporter {
     pub(crate) fn new(json: bool, show_callers: bool) -> Self {
         let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Self { json, colour, show_callers }
+        Self { json, colour, show_callers, quiet: false }
     }
 
     /// Whether readable lines are wanted: a table or a ladder would only disturb a reader of JSON.
     pub(crate) fn is_readable(&self) -> bool {
         !self.json
+    }
+
+    /// The same for one of many calls: silent, unless somebody reads JSON.
+    pub(crate) fn for_many(&self) -> Self {
+        Self { quiet: !self.json, ..self.clone() }
+    }
+
+    /// Lines for a person, as they are.
+    pub(crate) fn text(&self, text: &str) {
+        if !self.json {
+            // A reader that went away (`| head`) is no reason to fail.
+            let _ = writeln!(std::io::stdout().lock(), "{text}");
+        }
     }
 
     /// An event outside any call.
@@ -62,6 +77,9 @@ impl Reporter {
     }
 
     fn print(&self, name: &str, call: Option<&CallRef>, fields: Value) {
+        if self.quiet {
+            return;
+        }
         let time = format!("{:.3}", jiff::Timestamp::now());
         let line = if self.json {
             json_line(name, &time, call, fields)

@@ -128,11 +128,11 @@ pub(crate) async fn goodbye(
     ended.map_err(|error| Failure::failed(error.to_string()))
 }
 
-fn milliseconds(duration: Duration) -> u64 {
+pub(crate) fn milliseconds(duration: Duration) -> u64 {
     duration.as_millis().try_into().unwrap_or(u64::MAX)
 }
 
-fn round(value: f64) -> f64 {
+pub(crate) fn round(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }
 
@@ -149,6 +149,17 @@ pub(crate) struct Limits {
     pub(crate) must_finish: bool,
 }
 
+/// What is left of a call that was carried to its end.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    /// How it ended; `None` when we hung up and the other side has not confirmed it.
+    pub(crate) ended: Option<Ended>,
+    /// The last numbers of its media.
+    pub(crate) statistics: Option<Statistics>,
+    /// Whether what was to be done was done.
+    pub(crate) outcome: Outcome,
+}
+
 /// Carries a call to its end and reports that too: holds and resumes, hangs up in time or on Ctrl-C.
 ///
 /// `work` is what is done in the call meanwhile (playing, pressing keys). Its failure ends the call and comes back, and so
@@ -158,17 +169,22 @@ pub(crate) async fn attend(
     report: &CallReport<'_>,
     limits: Limits,
     work: impl Future<Output = Outcome>,
-) -> Result<Option<Ended>, Failure> {
-    let (ended, outcome) = carry(&mut call, report, limits, work).await;
-    if let Ok(statistics) = call.statistics().await {
-        report.media(&statistics);
+) -> Finished {
+    let mut statistics = None;
+    let (ended, mut outcome) = carry(&mut call, report, limits, work, &mut statistics).await;
+    if let Ok(last) = call.statistics().await {
+        report.media(&last);
+        statistics = Some(last);
     }
     let ended = match ended {
         Some(ended) => Some(ended),
-        None => goodbye(call.hang_up()).await?,
+        None => goodbye(call.hang_up()).await.unwrap_or_else(|failure| {
+            outcome = std::mem::replace(&mut outcome, Ok(())).and(Err(failure));
+            None
+        }),
     };
     report.ended(ended.as_ref());
-    outcome.map(|()| ended)
+    Finished { ended, statistics, outcome }
 }
 
 /// How the call ended, `None` when it is our turn to hang up; and what became of the work.
@@ -177,6 +193,7 @@ async fn carry(
     report: &CallReport<'_>,
     limits: Limits,
     work: impl Future<Output = Outcome>,
+    statistics: &mut Option<Statistics>,
 ) -> (Option<Ended>, Outcome) {
     let mut work = std::pin::pin!(work);
     let mut working = true;
@@ -192,7 +209,12 @@ async fn carry(
         tokio::select! {
             event = call.next_event() => match event {
                 Some(CallEvent::Ended(ended)) => return (Some(ended), cut_off(working)),
-                Some(event) => report.call_event(&event),
+                Some(event) => {
+                    if let CallEvent::Statistics(numbers) = &event {
+                        *statistics = Some(*numbers);
+                    }
+                    report.call_event(&event);
+                }
                 None => return (None, Err(Failure::failed("the endpoint was shut down"))),
             },
             done = &mut work, if working => {
