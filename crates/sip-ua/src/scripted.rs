@@ -47,6 +47,12 @@ impl Scripted {
         }
     }
 
+    /// The same lab with other settings, before anything has happened in it.
+    pub(crate) fn configured(mut self, change: impl FnOnce(Config) -> Config) -> Self {
+        self.agent = Agent::new(change(self.agent.config().clone()));
+        self
+    }
+
     fn collect(&mut self) {
         while let Some(output) = self.agent.poll_output() {
             match output {

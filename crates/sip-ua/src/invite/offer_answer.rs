@@ -76,7 +76,8 @@ fn read_body(headers: &Headers, body: &Bytes, depth: u8) -> Result<Option<Sessio
     read.try_fold(None, |found, part| part.map(|part| found.or(part)))
 }
 
-fn is_optional(headers: &Headers) -> bool {
+/// Whether whoever does not understand the body may pass over it.
+pub(super) fn is_optional(headers: &Headers) -> bool {
     headers
         .raw(HeaderName::CONTENT_DISPOSITION)
         .is_some_and(|value| value.to_ascii_lowercase().windows(17).any(|part| part == b"handling=optional"))

@@ -913,8 +913,7 @@ fn info_goes_both_ways_in_a_call() {
     request.set_body("application/dtmf-relay", "Signal=5\r\nDuration=160\r\n");
     lab.receive(request);
     lab.sent_response(StatusCode::OK);
-    let Some(Event::Info { request, .. }) = lab.event() else { panic!("an INFO") };
-    assert!(request.body().starts_with(b"Signal=5"));
+    let Some(Event::InfoDigit { digit: '5', .. }) = lab.event() else { panic!("an INFO") };
     let asked = lab.agent.info(lab.now, id, "application/dtmf-relay", "Signal=1\r\n").unwrap();
     let sent = lab.sent_request(&Method::INFO);
     lab.answer(&sent, 200, "");
