@@ -8,9 +8,11 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 use tokio::sync::mpsc;
-use voip::{Call, CallError, Incoming, IncomingCall, Reply, StatusCode, Uri};
+use voip::{
+    Call, CallError, Endpoint, Incoming, IncomingCall, IncomingMessage, Messages, Reply, StatusCode, Uri,
+};
 
-use crate::common::{Common, frequency, load_wav, parse_uri, seconds};
+use crate::common::{Common, frequency, load_wav, parse_uri, seconds, unbound};
 use crate::interrupt::{interrupted, wind_up};
 use crate::report::Reporter;
 use crate::session::{CallReport, Limits, attend, finish, goodbye, may_record, record};
@@ -63,6 +65,9 @@ pub(crate) struct Answer {
     max_concurrent: Option<u64>,
 }
 
+/// Text messages that may wait to be printed.
+const MESSAGES: usize = 100;
+
 /// What each call needs, made ready before the first one comes.
 struct Desk {
     answer: Answer,
@@ -84,12 +89,17 @@ impl Answer {
         });
         may_record(desk.answer.record.as_deref())?;
         let account = common.account()?;
-        let (endpoint, incoming) = common.endpoint().await?;
+        let bound = Endpoint::bind(common.config()?.messages(MESSAGES)).await;
+        let (endpoint, incoming) = bound.map_err(|error| unbound(&error))?;
         let outcome = async {
             let registration = common.registration(&endpoint, account.as_ref(), reporter).await?;
             let addresses: Vec<_> = endpoint.local_addresses().iter().map(ToString::to_string).collect();
             reporter.event("listening", json!({ "addresses": addresses }));
-            desk.open(incoming).await?;
+            let messages = endpoint.messages();
+            tokio::select! {
+                outcome = Arc::clone(&desk).open(incoming) => outcome?,
+                () = desk.read(messages) => {}
+            }
             registration.done(reporter).await;
             Ok(())
         };
@@ -151,6 +161,27 @@ impl Desk {
             finished += 1;
         }
         Ok(())
+    }
+
+    /// Takes and prints the text messages that come, for ever.
+    async fn read(&self, messages: Option<Messages>) {
+        if let Some(mut messages) = messages {
+            while let Some(message) = messages.next().await {
+                self.print(message).await;
+            }
+        }
+        std::future::pending().await
+    }
+
+    async fn print(&self, message: IncomingMessage) {
+        let fields = json!({
+            "from": self.reporter.caller(message.from()), "to": self.reporter.caller(message.to()),
+            "content_type": message.content_type().map(|kind| kind.to_string()), "text": message.text(),
+        });
+        match message.accept().await {
+            Ok(()) => self.reporter.event("message", fields),
+            Err(error) => self.reporter.event("error", json!({ "message": error.to_string() })),
+        }
     }
 
     /// One call, from its INVITE to its end.

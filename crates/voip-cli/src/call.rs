@@ -17,7 +17,9 @@ use voip::{
 use crate::common::{Common, check_target, frequency, seconds};
 use crate::interrupt::interrupted;
 use crate::report::Reporter;
-use crate::session::{CallReport, Finished, GOODBYE, Limits, after, attend, finish, goodbye, may_record, record};
+use crate::session::{
+    CallReport, Finished, GOODBYE, Limits, after, attend, finish, goodbye, may_record, record,
+};
 use crate::{Failure, Outcome};
 
 /// How long we stay after the call, so that the peer reads our last ACK before it sees the connection closed, and can ask
@@ -101,7 +103,8 @@ impl Call {
             None => None,
         };
         let (endpoint, _incoming) = common.endpoint().await?;
-        let caller = Caller { endpoint: endpoint.clone(), account: account.clone(), samples, call: Arc::new(self) };
+        let caller =
+            Caller { endpoint: endpoint.clone(), account: account.clone(), samples, call: Arc::new(self) };
         let outcome = async {
             let registration = common.registration(&endpoint, account.as_ref(), reporter).await?;
             let outcome = match caller.call.repeat {
@@ -119,10 +122,7 @@ impl Call {
 
     /// Refuses what is not built yet and what makes no sense.
     fn check(&self) -> Outcome {
-        let wanted = [
-            ("--transfer-to", self.transfer_to.is_some()),
-            ("--attended", self.attended),
-        ];
+        let wanted = [("--transfer-to", self.transfer_to.is_some()), ("--attended", self.attended)];
         if let Some((flag, _)) = wanted.iter().find(|(_, wanted)| *wanted) {
             return Err(Failure::not_available_yet(flag));
         }
@@ -217,12 +217,7 @@ impl Caller {
     }
 
     /// What is done in a call that stands; an error of the whole call comes in the outcome.
-    async fn talk(
-        &self,
-        call: VoipCall,
-        number: u64,
-        report: &CallReport<'_>,
-    ) -> Result<Finished, Failure> {
+    async fn talk(&self, call: VoipCall, number: u64, report: &CallReport<'_>) -> Result<Finished, Failure> {
         let recording = record(&call, self.call.record.as_deref(), number).await?;
         if let Some(hz) = self.call.tone {
             call.tone(hz);

@@ -12,6 +12,7 @@ mod call;
 mod common;
 mod demo;
 mod interrupt;
+mod message;
 mod options;
 mod parse;
 mod register;
@@ -50,13 +51,8 @@ enum Command {
     Register(register::Register),
     /// Ask a SIP server or phone what it can do: a SIP ping
     Options(options::Options),
-    /// Send a text message (not available yet)
-    Message {
-        /// Who gets it
-        target: String,
-        /// What it says
-        text: String,
-    },
+    /// Send a text message
+    Message(message::Message),
     /// A small registrar and proxy for development
     Registrar(registrar::Registrar),
     /// Read a SIP message or a session description and say what is wrong with it
@@ -138,7 +134,7 @@ fn run(cli: Cli, reporter: &Reporter) -> Outcome {
         Command::Call(call) => until_told_twice(common, call.run(common, reporter)),
         Command::Register(register) => until_told_twice(common, register.run(common, reporter)),
         Command::Options(options) => until_told_twice(common, options.run(common, reporter)),
-        Command::Message { .. } => Err(Failure::not_available_yet("message")),
+        Command::Message(message) => until_told_twice(common, message.run(common, reporter)),
         Command::Registrar(registrar) => until_told_twice(common, registrar.run(common, reporter)),
         Command::Parse(parse) => parse.run(common),
         Command::Completions { shell } => {
@@ -153,7 +149,8 @@ fn run(cli: Cli, reporter: &Reporter) -> Outcome {
 
 /// Does what needs the network; each subcommand ends in good order on the first Ctrl-C, and the second one ends it here.
 fn until_told_twice(common: &Common, work: impl Future<Output = Outcome>) -> Outcome {
-    let runtime = common.runtime().map_err(|error| Failure::failed(format!("no threads to work with: {error}")))?;
+    let runtime =
+        common.runtime().map_err(|error| Failure::failed(format!("no threads to work with: {error}")))?;
     runtime.block_on(async {
         tokio::select! {
             // Signals are listened to before anything is said or sent.

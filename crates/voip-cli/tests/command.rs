@@ -163,13 +163,90 @@ fn what_a_later_version_brings_is_not_available_yet() {
         &["--report", "a.html"],
         &["--pcap", "a.pcapng"],
         &["--attended"],
-        &["--repeat", "2"],
     ] {
         let done = run(&[&call, later].concat());
         assert_eq!(done.code, Some(2), "{later:?}: {done:?}");
         assert!(done.last_error.ends_with("not available yet"), "{later:?}: {done:?}");
     }
-    assert_eq!(run(&["message", "sip:a@127.0.0.1", "hello"]).code, Some(2));
+}
+
+#[test]
+fn a_message_is_taken_and_printed_by_who_waits_for_calls() {
+    let (mut answering, target) = answer(&[]);
+    let sent = run(&["message", &target, "grüß dich"]);
+    assert_eq!((sent.code, sent.names()), (Some(0), vec!["message"]), "{sent:#?}");
+    assert_eq!(sent.event("message")["status"], 200);
+    let message = answering.wait_for("message");
+    assert_eq!(
+        (&message["text"], &message["from"]),
+        (&"grüß dich".into(), &"****mous@anonymous.invalid".into())
+    );
+    assert!(message["content_type"].as_str().unwrap().starts_with("text/plain"), "{message}");
+}
+
+#[test]
+fn a_message_that_nobody_takes_is_a_failure() {
+    let mut registrar = Running::start(&[
+        "registrar",
+        "--domain",
+        "example.test",
+        "--user",
+        "a:b",
+        "--listen",
+        "udp:127.0.0.1:0",
+    ]);
+    let done = run(&["message", &format!("sip:a@127.0.0.1:{}", registrar.port()), "hello"]);
+    assert_eq!(done.code, Some(1), "{done:#?}");
+    assert!(done.last_error.contains(&done.event("message")["status"].to_string()), "{done:#?}");
+}
+
+#[test]
+fn many_calls_end_in_a_summary() {
+    let (_answering, target) = answer(&[]);
+    let many = ["call", &target, "--repeat", "20", "--rate", "40", "--duration", "0.5"];
+    let done = run(&many);
+    assert_eq!(done.code, Some(0), "{done:#?}");
+    let summary = done.events.last().unwrap();
+    assert_eq!(
+        (&summary["event"], &summary["calls"], &summary["answered"]),
+        (&"summary".into(), &20.into(), &20.into())
+    );
+    let delays = &summary["set_up_ms"];
+    assert!(
+        delays["p50"].as_f64() <= delays["max"].as_f64() && delays["max"].as_f64() < Some(5_000.0),
+        "{summary}"
+    );
+    assert!(summary["media"]["packets_sent"].as_u64() > Some(20 * 10), "{summary}");
+    // Twenty calls at forty a second: the last starts 475 ms after the first.
+    assert!((450..5_000).contains(&summary["starting_ms"].as_u64().unwrap()), "{summary}");
+    let numbers: std::collections::BTreeSet<_> =
+        done.events.iter().filter_map(|event| event["call"].as_u64()).collect();
+    assert_eq!(numbers, (1..=20).collect());
+}
+
+#[test]
+fn failures_of_many_calls_are_counted_by_status() {
+    let (_answering, target) = answer(&["--reject", "486"]);
+    let done = run(&["call", &target, "--repeat", "3", "--rate", "100"]);
+    assert_eq!(done.code, Some(1), "{done:#?}");
+    let summary = done.event("summary");
+    assert_eq!((&summary["failed"], &summary["failures"]["486 Busy Here"]), (&3.into(), &3.into()));
+    assert_eq!(done.names().last(), Some(&"error"));
+    assert!(done.last_error.contains("3 of 3 calls failed: 3 × 486"), "{done:#?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_many_calls_in_good_order() {
+    let (_answering, target) = answer(&[]);
+    let mut calling =
+        Running::start(&["call", &target, "--repeat", "1000", "--rate", "20", "--duration", "60"]);
+    calling.wait_for("answered");
+    calling.interrupt();
+    let done = calling.end();
+    assert_eq!(done.code, Some(0), "{done:#?}");
+    let summary = done.event("summary");
+    assert!(summary["calls"].as_u64() < Some(1_000) && summary["failed"] == 0, "{summary}");
 }
 
 #[test]

@@ -30,6 +30,7 @@ pub struct Config {
     pub(crate) capabilities: Capabilities,
     pub(crate) impairment: Impairment,
     pub(crate) incoming_calls: usize,
+    pub(crate) messages: usize,
     pub(crate) tap: Option<Arc<dyn Tap>>,
 }
 
@@ -48,6 +49,7 @@ impl Default for Config {
             capabilities: Capabilities::default(),
             impairment: Impairment::default(),
             incoming_calls: 1_000,
+            messages: 0,
             tap: None,
         }
     }
@@ -137,6 +139,14 @@ impl Config {
     #[must_use]
     pub fn incoming_calls(mut self, calls: usize) -> Self {
         self.incoming_calls = calls;
+        self
+    }
+
+    /// Takes text messages (MESSAGE) outside of calls, of which so many may wait in
+    /// [`Messages`](crate::Messages); further ones are refused with 480. None are taken by default: 405.
+    #[must_use]
+    pub fn messages(mut self, messages: usize) -> Self {
+        self.messages = messages;
         self
     }
 

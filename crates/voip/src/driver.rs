@@ -12,11 +12,12 @@ use media::driver::MediaHandle;
 use sip_msg::{CallId, Response, StatusCode};
 use sip_txn::Ending;
 use sip_ua::driver::EventReceiver;
-use sip_ua::{DialogId, Event, RegistrationId, Reply, RequestId};
+use sip_ua::{DialogId, Event, RegistrationId, RequestId};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::call::{Ended, IncomingCall, Link};
 use crate::endpoint::Handles;
+use crate::message::IncomingMessage;
 use crate::registration::RegistrationState;
 
 /// Events of a call that may wait for the application before the call is ended: it is not listening.
@@ -54,6 +55,7 @@ pub(crate) struct CallLink {
 pub(crate) struct Router {
     shared: Weak<Handles>,
     incoming: mpsc::Sender<IncomingCall>,
+    messages: mpsc::Sender<IncomingMessage>,
     calls: HashMap<DialogId, CallLink>,
     registrations: HashMap<RegistrationId, watch::Sender<RegistrationState>>,
     requests: HashMap<RequestId, oneshot::Sender<Result<Response, Ending>>>,
@@ -63,12 +65,14 @@ impl Router {
     pub(crate) fn start(
         shared: Weak<Handles>,
         incoming: mpsc::Sender<IncomingCall>,
+        messages: mpsc::Sender<IncomingMessage>,
         mut routes: mpsc::UnboundedReceiver<Route>,
         mut events: EventReceiver,
     ) {
         let mut router = Self {
             shared,
             incoming,
+            messages,
             calls: HashMap::new(),
             registrations: HashMap::new(),
             requests: HashMap::new(),
@@ -152,11 +156,10 @@ impl Router {
                     let _ = answer.send(result);
                 }
             }
-            Event::OutOfDialog { id, .. } => {
-                if let Some(shared) = self.shared.upgrade() {
-                    let reply = Reply::new(StatusCode::NOT_IMPLEMENTED);
-                    let _ = shared.agent.send(move |agent, now| drop(agent.respond(now, id, reply)));
-                }
+            Event::OutOfDialog { id, request, .. } => {
+                let Some(shared) = self.shared.upgrade() else { return };
+                // One that does not fit is dropped, which refuses it.
+                let _ = self.messages.try_send(IncomingMessage::new(shared, id, request));
             }
             event @ (Event::Trying { .. }
             | Event::Ringing { .. }

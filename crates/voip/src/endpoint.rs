@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use media::Plan;
@@ -19,6 +19,7 @@ use crate::call::{CallMedia, Dial, IncomingCall};
 use crate::config::{Config, Listen};
 use crate::driver::{self, Route, Router};
 use crate::error::{BindError, RegisterError, RequestError, TargetError};
+use crate::message::{IncomingMessage, Messages};
 use crate::plan::CallPlan;
 use crate::registration::{Registration, RegistrationState};
 use crate::tls::{Tls, TlsError};
@@ -75,13 +76,20 @@ impl Endpoint {
     /// [`BindError`] names the address that is in use, or what is wrong with the certificates.
     pub async fn bind(config: Config) -> Result<(Self, Incoming), BindError> {
         let (transports, transactions, addresses) = open_transports(&config).await?;
-        let agent = Agent::new(sip_ua::Config::new(transactions).user_agent(config.user_agent.clone()));
+        let mut settings = sip_ua::Config::new(transactions).user_agent(config.user_agent.clone());
+        if config.messages > 0 {
+            settings = settings.takes([Method::MESSAGE]);
+        }
+        let agent = Agent::new(settings);
         let certificates = transports.certificates();
         let (agent, events) = sip_ua::driver::start(agent, transports);
         let (routes, route_receiver) = mpsc::unbounded_channel();
         let (incoming, calls) = mpsc::channel(config.incoming_calls.max(1));
-        let shared = Arc::new(Handles { agent, routes, config, addresses, certificates });
-        Router::start(Arc::downgrade(&shared), incoming, route_receiver, events);
+        let (messages, message_receiver) = mpsc::channel(config.messages.max(1));
+        let message_receiver = Mutex::new(Some(message_receiver));
+        let shared =
+            Arc::new(Handles { agent, routes, config, addresses, certificates, messages: message_receiver });
+        Router::start(Arc::downgrade(&shared), incoming, messages, route_receiver, events);
         Ok((Self { shared: Arc::clone(&shared) }, Incoming { calls, _shared: shared }))
     }
 
@@ -151,14 +159,59 @@ impl Endpoint {
     /// # Errors
     /// [`RequestError`] when the target is no URI, or nobody answers within 32 s.
     pub async fn options(&self, target: &str, account: Option<&Account>) -> Result<Response, RequestError> {
+        self.request(self.prepare(Method::OPTIONS, target, account)?).await
+    }
+
+    /// Sends a text message ([RFC 3428]). Any answer is an `Ok`, whatever its status: 200 and 202 mean that it was taken.
+    ///
+    /// [RFC 3428]: https://www.rfc-editor.org/rfc/rfc3428#section-4
+    ///
+    /// # Errors
+    /// As [`options`](Self::options).
+    pub async fn message(
+        &self,
+        target: &str,
+        text: &str,
+        account: Option<&Account>,
+    ) -> Result<Response, RequestError> {
+        let request = self.prepare(Method::MESSAGE, target, account)?;
+        self.request(request.body("text/plain;charset=UTF-8", text.as_bytes().to_vec())).await
+    }
+
+    /// The messages that come in outside of calls, for whoever asks first: `None` after that, and when the
+    /// [`Config`] takes none.
+    #[must_use]
+    pub fn messages(&self) -> Option<Messages> {
+        if self.shared.config.messages == 0 {
+            return None;
+        }
+        let mut waiting = self.shared.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.take().map(Messages::new)
+    }
+
+    /// A request outside of calls, with what the account says about it.
+    fn prepare(
+        &self,
+        method: Method,
+        target: &str,
+        account: Option<&Account>,
+    ) -> Result<OutOfDialog, TargetError> {
         let target = resolve(target, account)?;
         let from = account.map_or_else(|| self.shared.anonymous(), Account::from);
-        let mut request = OutOfDialog::new(Method::OPTIONS, from, target);
+        let mut request = OutOfDialog::new(method, from, target);
         request.headers.clone_from(&self.shared.config.headers);
         if let Some(account) = account {
             request.credentials = account.credentials();
             request.route = account.route();
         }
+        Ok(request)
+    }
+
+    /// Sends any request outside of calls and waits for its final answer.
+    ///
+    /// # Errors
+    /// As [`options`](Self::options), and [`RequestError::Command`] for a method with a way of its own (INVITE, REGISTER …).
+    pub async fn request(&self, request: OutOfDialog) -> Result<Response, RequestError> {
         let (answer, answered) = oneshot::channel();
         let routes = self.shared.routes.clone();
         self.shared
@@ -239,6 +292,8 @@ pub(crate) struct Handles {
     config: Config,
     addresses: Vec<Listen>,
     certificates: Certificates,
+    /// Until somebody asks for them.
+    messages: Mutex<Option<mpsc::Receiver<IncomingMessage>>>,
 }
 
 impl fmt::Debug for Handles {

@@ -8,6 +8,7 @@ mod config;
 mod driver;
 mod endpoint;
 mod error;
+mod message;
 mod plan;
 mod registrar;
 mod registration;
@@ -18,6 +19,7 @@ pub use call::{Call, CallEvent, Dial, Ended, IncomingCall, OutgoingCall, Progres
 pub use config::{Config, Listen, ListenError};
 pub use endpoint::{Endpoint, Incoming, resolve};
 pub use error::{BindError, CallError, Error, RegisterError, RequestError, TargetError};
+pub use message::{IncomingMessage, Messages};
 pub use registrar::Registrar;
 pub use registration::{Registration, RegistrationState};
 pub use tls::{ClientCertificates, Tls, TlsError};
@@ -28,7 +30,7 @@ pub use sdp::Direction;
 pub use sip_msg::{CallerId, HeaderName, Message, Method, Request, Response, StatusCode, Uri, UriError};
 pub use sip_txn::driver::{Handshake, HandshakeAdmission, Refusal, WebSocket};
 pub use sip_txn::{Direction as TapDirection, Flow, Tap, Transport};
-pub use sip_ua::{Reply, Side};
+pub use sip_ua::{OutOfDialog, Reply, Side};
 
 /// The crates this facade stands on, for what it does not re-export.
 pub mod crates {

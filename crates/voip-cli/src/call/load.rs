@@ -55,7 +55,9 @@ pub(super) async fn run(caller: &Caller, calls: u64, reporter: &Reporter) -> Out
     reporter.for_many().event("summary", tally.fields(starting));
     match tally.failed {
         0 => Ok(()),
-        failed => Err(Failure::failed(format!("{failed} of {} calls failed: {}", tally.calls, tally.reasons()))),
+        failed => {
+            Err(Failure::failed(format!("{failed} of {} calls failed: {}", tally.calls, tally.reasons())))
+        }
     }
 }
 
