@@ -98,7 +98,7 @@ macro_rules! for_each_header {
             RSeq RAck Event AllowEvents SubscriptionState SipEtag SipIfMatch InfoPackage RecvInfo
             ReferTo ReferredBy ReferSub Replaces Join TargetDialog SessionExpires MinSe Reason
             Privacy PAssertedIdentity PPreferredIdentity Diversion HistoryInfo Identity
-            FlowTimer ResourcePriority UserToUser SessionId AnswerMode
+            FeatureCaps FlowTimer ResourcePriority UserToUser SessionId AnswerMode
         }
     };
 }

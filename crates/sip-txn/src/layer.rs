@@ -261,6 +261,26 @@ impl TransactionLayer {
         contact
     }
 
+    /// The addresses that the driver listens on have changed: another network, another interface.
+    ///
+    /// Transactions under way keep their addresses, and end as the transports tell.
+    pub fn set_listening(&mut self, listening: Vec<(Transport, SocketAddr)>) {
+        self.config.listening = listening;
+        self.learnt.clear();
+    }
+
+    /// Whether a Contact of ours says where it leads already; one for a connection that is not open yet does not.
+    #[must_use]
+    pub fn is_settled(contact: &Uri) -> bool {
+        !contact.host().is_some_and(|host| matches!(host, Host::Name(name) if *name == *THIS_CONNECTION))
+    }
+
+    /// Where the peer of a UDP flow says it sees us, if that is not the address we have ourselves: a NAT is between.
+    #[must_use]
+    pub fn seen_at(&self, flow: &Flow) -> Option<&HostPort> {
+        self.learnt.iter().find(|(known, _)| known == flow).map(|(_, seen)| seen)
+    }
+
     /// Writes our end of the connection into a Contact that waited for it.
     fn settle_contact(headers: &mut Headers, flow: &Flow) {
         let waits = |value: &[u8]| {

@@ -53,11 +53,22 @@ impl Ids {
         1 + self.random.next_u32() % 0x1_0000
     }
 
+    /// The number of the first reliable provisional response: evenly out of 1 to 2^31 - 1 (RFC 3262 §3).
+    pub(crate) fn first_rseq(&mut self) -> u32 {
+        1 + self.random.next_u32() % 0x7fff_ffff
+    }
+
     /// An even choice between `from` and `to`, in steps of 10 ms as RFC 3261 §14.1 wants.
     pub(crate) fn wait(&mut self, from: Duration, to: Duration) -> Duration {
         let steps = to.saturating_sub(from).as_millis() / 10 + 1;
         let step = u128::from(self.random.next_u64()) % steps;
         from + Duration::from_millis(u64::try_from(step * 10).unwrap_or(0))
+    }
+
+    /// An even choice between two times, to the microsecond.
+    pub(crate) fn between(&mut self, from: Duration, to: Duration) -> Duration {
+        let span = u64::try_from(to.saturating_sub(from).as_micros()).unwrap_or(u64::MAX).saturating_add(1);
+        from + Duration::from_micros(self.random.next_u64() % span)
     }
 
     fn hex(&mut self, octets: usize) -> String {

@@ -8,7 +8,7 @@ use sip_msg::{CSeq, CallId, Contact, From, To};
 use sip_msg::{Method, Request, Response, StatusCode, Text};
 use sip_txn::{ClientId, Ending};
 
-use crate::auth::{Attempt, Authenticator};
+use crate::auth::{Attempt, Authenticator, Credentials};
 use crate::command::OutOfDialog;
 use crate::context::{self, Context, Owner};
 use crate::error::CommandError;
@@ -56,9 +56,9 @@ impl Outgoing {
             let first = routes.first().map(|route| route.uri());
             let (transport, remote) = (target::transport(first, &uri), target::address(first, &uri));
             let secure = asked.target.is_sips();
-            let contact =
-                target::contact(&context.layer, transport, remote.as_ref(), user.as_deref(), secure);
-            request.headers_mut().push(&Contact::new(contact));
+            let made =
+                || target::contact(&context.layer, transport, remote.as_ref(), user.as_deref(), secure);
+            request.headers_mut().push(&Contact::new(asked.contact.unwrap_or_else(made)));
         }
         if asked.method == Method::OPTIONS {
             request.headers_mut().push(&offer_answer::accept());
@@ -68,8 +68,19 @@ impl Outgoing {
         if let Some((content_type, body)) = asked.body {
             request.set_body(&content_type, body);
         }
+        Self::send(context, now, id, request, asked.credentials)
+    }
+
+    /// Sends a request that is complete but for credentials.
+    pub(crate) fn send(
+        context: &mut Context,
+        now: Instant,
+        id: RequestId,
+        request: Request,
+        credentials: Option<Credentials>,
+    ) -> Result<Self, CommandError> {
         let client = context.send(now, request.clone(), Owner::Request(id))?;
-        let auth = Authenticator::new(asked.credentials);
+        let auth = Authenticator::new(credentials);
         Ok(Self { id, client, request, auth, attempt: Attempt::default() })
     }
 

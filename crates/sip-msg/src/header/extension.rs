@@ -1,4 +1,4 @@
-//! Single headers of extensions: Security-*, Flow-Timer, Session-ID, User-to-User, Answer-Mode.
+//! Single headers of extensions: Security-*, Feature-Caps, Flow-Timer, Session-ID, User-to-User, Answer-Mode.
 
 use core::fmt;
 
@@ -23,6 +23,13 @@ word_header! {
     ///
     /// [RFC 3329 §2.2]: https://www.rfc-editor.org/rfc/rfc3329#section-2.2
     SecurityVerify, SECURITY_VERIFY, Element, mechanism: TOKEN, "a security mechanism"
+}
+
+word_header! {
+    /// What proxies on the way can do: `*;+sip.pns="apns"` ([RFC 6809 §6.2]).
+    ///
+    /// [RFC 6809 §6.2]: https://www.rfc-editor.org/rfc/rfc6809#section-6.2
+    FeatureCaps, FEATURE_CAPS, Element, everybody: TOKEN, "*"
 }
 
 integer_header! {
