@@ -1,7 +1,7 @@
 //! The gate: everything that must hold before a change lands, here and in the workflow.
 
 use crate::{
-    Result, bench, features, fuzz, interop, licences, metadata, rfc,
+    Result, bench, bench_e2e, features, fuzz, interop, licences, metadata, rfc,
     step::{self, Outcome, Step},
     tidy, which,
 };
@@ -26,6 +26,7 @@ const STEPS: &[Step] = &[
     Step { name: "bench", run: bench::gate },
     Step { name: "demo", run: demo },
     Step { name: "interop", run: interop::gate },
+    Step { name: "e2e", run: bench_e2e::gate },
     Step { name: "fuzz", run: fuzz::all },
 ];
 

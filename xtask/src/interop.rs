@@ -3,12 +3,12 @@
 mod baresip;
 mod echo_load;
 mod kamailio;
-mod lab;
+pub(crate) mod lab;
 mod loads;
 mod offers;
 mod scenarios;
 mod script;
-mod sipp;
+pub(crate) mod sipp;
 mod sound;
 mod voip;
 
@@ -67,7 +67,7 @@ pub(crate) fn gate(shell: &Shell) -> Result<Outcome> {
 /// Plays the scenarios whose names start with one of `names`, all without any; gives passed, failed, skipped.
 fn play(shell: &Shell, names: &[String]) -> Result<(usize, usize, usize)> {
     let command = command(shell)?;
-    let templates = shell.current_dir().join("crates/voip/tests/interop");
+    let templates = templates(shell);
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     let chosen = |name: &str| names.is_empty() || names.iter().any(|start| name.starts_with(start.as_str()));
     for scenario in SCENARIOS.iter().filter(|scenario| chosen(scenario.name)) {
@@ -98,6 +98,11 @@ fn play(shell: &Shell, names: &[String]) -> Result<(usize, usize, usize)> {
         println!("{mark} {} ({:.1} s) {text}", scenario.name, begun.elapsed().as_secs_f64());
     }
     Ok((passed, failed, skipped))
+}
+
+/// Where scenarios and settings lie.
+pub(crate) fn templates(shell: &Shell) -> PathBuf {
+    shell.current_dir().join("crates/voip/tests/interop")
 }
 
 fn missing(peers: &[&str]) -> Vec<String> {

@@ -4,6 +4,7 @@
 
 mod apt;
 mod bench;
+mod bench_e2e;
 mod ci;
 mod features;
 mod fuzz;
@@ -28,6 +29,11 @@ type Run = fn(&Shell, &[String]) -> Result;
 
 const COMMANDS: &[(&str, &str, Run)] = &[
     ("bench", "[--install]  our parsers beside other people's: instructions, allocations, time", bench::run),
+    (
+        "bench-e2e",
+        "[--install] [--memory] [--gate]  SIPp calls `voip answer`, sofia-sip and rsipstack: CPU a call, failures, memory",
+        bench_e2e::run,
+    ),
     ("ci", "[--list] [STEP…]  the whole gate, or some of its steps", ci::run),
     ("fuzz", "[TARGET [SECONDS]]  run fuzz targets, 30 s each unless told", fuzz::run),
     ("interop", "[--install] [--list] [NAME…]  scripted calls with other people's software", interop::run),

@@ -77,6 +77,11 @@ impl Lab {
         Ok(self.children.len() - 1)
     }
 
+    /// The system's number of a process of ours.
+    pub(crate) fn pid(&self, index: usize) -> Option<u32> {
+        self.children.get(index).map(Child::id)
+    }
+
     /// Waits for a process of ours; gives its exit code.
     pub(crate) fn wait(&mut self, index: usize, limit: Duration) -> Result<i32> {
         let child = self.children.get_mut(index).ok_or("no such process")?;

@@ -8,8 +8,10 @@ use std::{fs, process::Command, time::Duration};
 pub(crate) const MESSAGES: &str = "sipp.messages";
 
 /// What SIPp writes, and where.
-const FILES: [&str; 8] =
-    ["-trace_err", "-error_file", "sipp.errors", "-trace_stat", "-stf", "sipp.csv", "-fd", "1"];
+fn files(name: &str) -> [String; 8] {
+    let [errors, statistics] = ["errors", "csv"].map(|end| format!("{name}.{end}"));
+    ["-trace_err", "-error_file", &errors, "-trace_stat", "-stf", &statistics, "-fd", "1"].map(str::to_owned)
+}
 
 /// How many calls SIPp makes or takes, and how fast it makes them.
 pub(crate) struct Load {
@@ -26,6 +28,8 @@ pub(crate) struct Counts {
 
 /// A SIPp that runs.
 pub(crate) struct Sipp {
+    /// Of its files.
+    name: String,
     index: usize,
     port: u16,
 }
@@ -52,7 +56,7 @@ impl Sipp {
         }
         command.args(["-t", if transport == "tcp" { "t1" } else { "u1" }]);
         command.args(["-m", &load.calls.to_string(), "-r", &load.per_second.to_string(), "-l", "20000"]);
-        command.args(FILES);
+        command.args(files("sipp"));
         // A caller that has hung up may close its connection, though SIPp still waits for stray repetitions then.
         command.args(["-reconnect_close", "false"]);
         command.args(["-timeout", "150", "-timeout_error", "-s", "service"]);
@@ -64,13 +68,18 @@ impl Sipp {
             // It prints its screen before it listens; a moment is enough, and UDP callers try again anyway.
             std::thread::sleep(Duration::from_millis(500));
         }
-        Ok(Self { index, port })
+        Ok(Self { name: "sipp".into(), index, port })
     }
 
     /// Starts SIPp as a caller with arguments of its own; a namespace has all ports for itself.
     pub(crate) fn run(lab: &mut Lab, command: &mut Command) -> Result<Self> {
-        command.args(FILES).args(["-nostdin", "-skip_rlimit", "-timeout", "110", "-timeout_error"]);
-        Ok(Self { index: lab.spawn("sipp", command)?, port: 0 })
+        Self::run_as(lab, "sipp", command)
+    }
+
+    /// The same, with files of another name beside those of others.
+    pub(crate) fn run_as(lab: &mut Lab, name: &str, command: &mut Command) -> Result<Self> {
+        command.args(files(name)).args(["-nostdin", "-skip_rlimit", "-timeout", "110", "-timeout_error"]);
+        Ok(Self { name: name.to_owned(), index: lab.spawn(name, command)?, port: 0 })
     }
 
     pub(crate) fn uri(&self, transport: &str) -> String {
@@ -79,17 +88,30 @@ impl Sipp {
 
     /// Waits for its end; an error unless every call was good.
     pub(crate) fn finish(self, lab: &mut Lab, load: &Load, limit: Duration) -> Result<Counts> {
-        let code = lab.wait(self.index, limit)?;
-        let counts = counts(&fs::read_to_string(lab.path("sipp.csv")).unwrap_or_default())
-            .ok_or("SIPp left no statistics")?;
+        let (code, counts) = self.wait(lab, limit)?;
         if code == 0 && counts.failed == 0 && counts.successful == load.calls {
             return Ok(counts);
         }
-        let errors = fs::read_to_string(lab.path("sipp.errors")).unwrap_or_default();
+        let errors = fs::read_to_string(lab.path(&format!("{}.errors", self.name))).unwrap_or_default();
         let first: String = errors.chars().take(600).collect();
         let Counts { successful, failed, .. } = counts;
         Err(format!("SIPp exit {code}, {successful} good and {failed} failed of {}: {first}", load.calls)
             .into())
+    }
+
+    /// Waits for its end, whatever became of the calls.
+    pub(crate) fn counts(&self, lab: &mut Lab, limit: Duration) -> Result<Counts> {
+        self.wait(lab, limit).map(|(_, counts)| counts)
+    }
+
+    fn wait(&self, lab: &mut Lab, limit: Duration) -> Result<(i32, Counts)> {
+        let code = lab.wait(self.index, limit)?;
+        let statistics = fs::read_to_string(lab.path(&format!("{}.csv", self.name))).unwrap_or_default();
+        Ok((
+            code,
+            counts(&statistics)
+                .ok_or_else(|| format!("SIPp left no statistics: {}", lab.tail(&self.name)))?,
+        ))
     }
 }
 
