@@ -48,6 +48,8 @@ pub struct Capabilities {
     ///
     /// [RFC 5761]: https://www.rfc-editor.org/rfc/rfc5761
     pub rtcp_mux: bool,
+    /// Which ways audio may flow at most, seen from us. Default both.
+    pub direction: Direction,
     /// Whether media is encrypted. Default [`SrtpPolicy::Optional`].
     pub srtp: SrtpPolicy,
     /// The SRTP profiles, the best first. Default AES-CM with 80-bit tags, then 256-bit keys, then 32-bit tags.
@@ -61,6 +63,7 @@ impl Default for Capabilities {
             telephone_event: true,
             ptime: FRAME_DURATION,
             rtcp_mux: false,
+            direction: Direction::SendRecv,
             srtp: SrtpPolicy::default(),
             profiles: vec![
                 Profile::AesCm128HmacSha1_80,
@@ -97,6 +100,13 @@ impl Capabilities {
     #[must_use]
     pub fn rtcp_mux(mut self, rtcp_mux: bool) -> Self {
         self.rtcp_mux = rtcp_mux;
+        self
+    }
+
+    /// Sets which ways audio may flow at most: [`Direction::Inactive`] for calls without media.
+    #[must_use]
+    pub fn direction(mut self, most: Direction) -> Self {
+        self.direction = most;
         self
     }
 
@@ -148,6 +158,8 @@ pub struct Plan {
     negotiation: Negotiation,
     stream: sdp::Stream,
     address: SocketAddr,
+    /// What we may want at most.
+    most: Direction,
     /// What we want, as of our last offer; a peer's offer cannot lift a hold of ours.
     wanted: Direction,
     /// What we wanted before the offer that is pending.
@@ -182,8 +194,9 @@ impl Plan {
             negotiation: Negotiation::new(session_id),
             stream,
             address: local,
-            wanted: Direction::SendRecv,
-            wanted_before: Direction::SendRecv,
+            most: capabilities.direction,
+            wanted: capabilities.direction,
+            wanted_before: capabilities.direction,
             agreement: None,
         }
     }
@@ -193,12 +206,26 @@ impl Plan {
     /// One that is pending is given up for it.
     pub fn offer(&mut self, direction: Direction) -> SessionDescription {
         self.rollback();
-        self.wanted_before = std::mem::replace(&mut self.wanted, direction);
+        self.wanted_before = std::mem::replace(&mut self.wanted, direction.and(self.most));
         let capabilities = self.capabilities();
         match self.negotiation.offer(&capabilities) {
             Ok(offer) => offer.description,
             // Cannot be, since nothing is pending; an offer without media would end the call in good order.
             Err(_) => SessionDescription::new(Origin::anonymous(0, 0, self.address.ip())),
+        }
+    }
+
+    /// The offer of a session refresh: what we said last, byte for byte ([RFC 4028 §7.4]). Before anything is agreed, and
+    /// while an offer is pending, it is a new offer.
+    ///
+    /// [RFC 4028 §7.4]: https://www.rfc-editor.org/rfc/rfc4028#section-7.4
+    pub fn refresh(&mut self) -> SessionDescription {
+        match self.negotiation.refresh() {
+            Ok(offer) => {
+                self.wanted_before = self.wanted;
+                offer.description
+            }
+            Err(_) => self.offer(self.wanted),
         }
     }
 
@@ -374,6 +401,22 @@ mod tests {
             (alice.direction(), bob.direction()),
             (Some(Direction::SendRecv), Some(Direction::SendRecv))
         );
+    }
+
+    // rfc: 4028 §7.4 — the offer of a refresh is unchanged, down to the version in o=
+    #[test]
+    fn a_refresh_says_what_was_said_before() {
+        let mut alice = plan(Capabilities::default(), 1);
+        let mut bob = plan(Capabilities::default().codecs([CodecId::Pcma]), 2);
+        let offer = alice.offer(Direction::SendOnly);
+        let answer = bob.answer(&offer).unwrap();
+        alice.accept(&answer).unwrap();
+        assert_eq!(alice.refresh(), offer);
+        alice.accept(&answer).unwrap();
+        assert_eq!(bob.refresh(), answer, "an answer is repeated too, with what it left out");
+        bob.rollback();
+        assert_eq!(bob.refresh(), answer);
+        assert_eq!(alice.direction(), Some(Direction::SendOnly));
     }
 
     #[test]

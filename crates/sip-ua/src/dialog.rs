@@ -3,7 +3,7 @@
 //! [RFC 3261 §12]: https://www.rfc-editor.org/rfc/rfc3261#section-12
 
 use sip_msg::{CSeq, CallId, Contact, From, RecordRoute, Route, To};
-use sip_msg::{HeaderError, Headers, Method, Request, Response, Text, Uri};
+use sip_msg::{HeaderError, HeaderName, Headers, Method, Request, Response, Text, Uri};
 
 use sip_txn::SendOptions;
 
@@ -55,6 +55,10 @@ pub struct Dialog {
     route_set: Vec<Route>,
     remote_target: Uri,
     contact: Uri,
+    /// The peer's Allow, as last seen, has UPDATE ([RFC 3311 §4]).
+    ///
+    /// [RFC 3311 §4]: https://www.rfc-editor.org/rfc/rfc3311#section-4
+    takes_update: bool,
 }
 
 impl Dialog {
@@ -80,10 +84,12 @@ impl Dialog {
             route_set: Vec::new(),
             remote_target: target::first_contact(response.headers()).unwrap_or_else(fallback).detach(),
             contact: contact.clone(),
+            takes_update: false,
             local: local.detach(),
             remote: remote.detach(),
         };
         dialog.take_route_set(response);
+        dialog.take_allow(response.headers());
         Ok(dialog)
     }
 
@@ -94,7 +100,7 @@ impl Dialog {
         let headers = invite.headers();
         let from = headers.require::<From>()?;
         let to = headers.require::<To>()?.with_tag(local_tag.clone());
-        Ok(Self {
+        let mut dialog = Self {
             role: Role::Uas,
             call_id: headers.require::<CallId>()?.0.detach(),
             local_cseq: 0,
@@ -102,9 +108,12 @@ impl Dialog {
             route_set: record_route(headers).collect(),
             remote_target: target::first_contact(headers).unwrap_or_else(|| from.uri().detach()),
             contact,
+            takes_update: false,
             local: From { name_addr: to.name_addr, params: to.params }.detach(),
             remote: To { name_addr: from.name_addr, params: from.params }.detach(),
-        })
+        };
+        dialog.take_allow(headers);
+        Ok(dialog)
     }
 
     /// The route set of a 2xx, which counts even where an early one had another ([RFC 3261 §13.2.2.4]).
@@ -119,6 +128,14 @@ impl Dialog {
     pub(crate) fn refresh_target(&mut self, headers: &Headers) {
         if let Some(contact) = target::first_contact(headers) {
             self.remote_target = contact;
+        }
+        self.take_allow(headers);
+    }
+
+    /// Which methods the peer takes, where it says so.
+    fn take_allow(&mut self, headers: &Headers) {
+        if headers.contains(HeaderName::ALLOW) {
+            self.takes_update = lists(headers, HeaderName::ALLOW, Method::UPDATE.as_str());
         }
     }
 
@@ -195,6 +212,11 @@ impl Dialog {
         }
     }
 
+    /// Our address has changed.
+    pub(crate) fn set_contact(&mut self, contact: Uri) {
+        self.contact = contact.detach();
+    }
+
     /// Our Contact header in this dialog.
     pub(crate) fn contact_header(&self) -> Contact {
         Contact::new(self.contact.clone())
@@ -248,11 +270,23 @@ impl Dialog {
         &self.route_set
     }
 
+    /// Whether the peer has said that it takes UPDATE.
+    #[must_use]
+    pub fn takes_update(&self) -> bool {
+        self.takes_update
+    }
+
     /// Our Contact.
     #[must_use]
     pub fn contact(&self) -> &Uri {
         &self.contact
     }
+}
+
+/// Whether a header that is a list of words (Allow, Supported) has this one.
+pub(crate) fn lists(headers: &Headers, name: HeaderName, word: &str) -> bool {
+    let mut words = headers.raw_all(name).flat_map(|line| line.split(|byte| *byte == b','));
+    words.any(|found| found.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
 }
 
 /// The Record-Route lines in message order, as routes.

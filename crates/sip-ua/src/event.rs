@@ -7,6 +7,10 @@ use sdp::Direction;
 use sip_msg::{Request, Response, RetryAfter, StatusCode, Text, Uri};
 use sip_txn::{Ending, Flow};
 
+use crate::registration::RegistrationStatus;
+use crate::refer::{ReferRequest, TransferError};
+use crate::policy::Violation;
+
 /// A call of ours: the INVITE usage with all its early dialogs, later the one dialog that stands.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct DialogId(pub(crate) u64);
@@ -23,6 +27,10 @@ pub struct RequestId(pub(crate) u64);
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct IncomingRequestId(pub(crate) u64);
 
+/// A REFER that came, until the last report on it.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ReferId(pub(crate) u64);
+
 macro_rules! display_as_number {
     ($($id:ty),*) => { $(
         impl fmt::Display for $id {
@@ -32,7 +40,7 @@ macro_rules! display_as_number {
         }
     )* };
 }
-display_as_number!(DialogId, RegistrationId, RequestId, IncomingRequestId);
+display_as_number!(DialogId, RegistrationId, RequestId, IncomingRequestId, ReferId);
 
 /// Who did it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -78,6 +86,14 @@ pub enum Event {
         /// When we try again by ourselves; `None`: never, somebody has to change something.
         will_retry_in: Option<Duration>,
     },
+    /// How an account stands has changed; [`Agent::registration_status`](crate::Agent::registration_status) tells it at any
+    /// time.
+    RegistrationChanged {
+        /// Which registration.
+        id: RegistrationId,
+        /// How it stands now.
+        status: RegistrationStatus,
+    },
     /// The binding is gone, or we have stopped trying to remove it; the id is no longer known.
     Unregistered {
         /// Which registration.
@@ -115,6 +131,16 @@ pub enum Event {
         to: Uri,
         /// What the place before answered: the 3xx itself, or how one it named failed; `None` when it did not answer.
         status: Option<StatusCode>,
+    },
+    /// One more place answered a call of ours that is answered already, and [`Forks::All`](crate::Forks) was asked for:
+    /// a call of its own from here on.
+    Forked {
+        /// The call that was answered first.
+        dialog: DialogId,
+        /// The new one.
+        fork: DialogId,
+        /// Its 2xx.
+        response: Response,
     },
     /// Our call was answered, media agreed and the ACK sent.
     Answered {
@@ -154,12 +180,49 @@ pub enum Event {
         /// What the peer said.
         status: StatusCode,
     },
-    /// An INFO came in a call; it has been answered 200.
+    /// A digit came as INFO; it has been answered 200.
+    InfoDigit {
+        /// The call.
+        dialog: DialogId,
+        /// One of 0 to 9, `*`, `#` and A to D.
+        digit: char,
+        /// How long it was pressed, by the peer's word.
+        duration: Duration,
+    },
+    /// An INFO came in a call; it has been answered 200. It belongs to a package of
+    /// [`Config::info_packages`](crate::Config::info_packages) if it names one, has a body of
+    /// [`Config::info_types`](crate::Config::info_types), or none.
     Info {
         /// The call.
         dialog: DialogId,
         /// The request.
         request: Request,
+    },
+    /// The peer of a call reports on the transfer that we asked for: a provisional status.
+    TransferProgress {
+        /// The call.
+        dialog: DialogId,
+        /// What the new call has come to: 100, 180 …
+        status: StatusCode,
+    },
+    /// A transfer of ours is settled. Said exactly once for each; after [`Ended`](Self::Ended) when the peer hangs up before
+    /// it tells.
+    Transferred {
+        /// The call.
+        dialog: DialogId,
+        /// How the new call was answered, as the peer reports it; without reports the answer to the REFER, which tells
+        /// only that the peer is willing.
+        result: Result<StatusCode, TransferError>,
+    },
+    /// Somebody asks us to call somebody: decide with [`accept_refer`](crate::Agent::accept_refer) or
+    /// [`refuse_refer`](crate::Agent::refuse_refer); what is not decided in 20 s is declined.
+    Refer {
+        /// The call it came in, or that its sender proved to know ([RFC 4538]).
+        ///
+        /// [RFC 4538]: https://www.rfc-editor.org/rfc/rfc4538
+        dialog: Option<DialogId>,
+        /// What is asked, and the id of it.
+        refer: Box<ReferRequest>,
     },
     /// A request outside of calls waits for [`Agent::respond`](crate::Agent::respond).
     OutOfDialog {
@@ -177,7 +240,17 @@ pub enum Event {
         /// The final response, or how it ended without one.
         result: Result<Response, Ending>,
     },
-    /// The call is over. Said exactly once for each call, and nothing about the call after it.
+    /// A call that came in was refused by the policy. Said once a second at most, however many there are.
+    TurnedAway {
+        /// Where it came from.
+        flow: Flow,
+        /// Why.
+        why: Violation,
+        /// How many were refused before it without a word.
+        more: u64,
+    },
+    /// The call is over. Said exactly once for each call, and nothing about the call after it but
+    /// [`Transferred`](Self::Transferred).
     Ended {
         /// The call.
         dialog: DialogId,
@@ -199,7 +272,8 @@ impl Event {
     /// [RFC 3261 §20.33]: https://www.rfc-editor.org/rfc/rfc3261#section-20.33
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        let (Self::Ended { response: Some(response), .. } | Self::Response { result: Ok(response), .. }) = self
+        let (Self::Ended { response: Some(response), .. } | Self::Response { result: Ok(response), .. }) =
+            self
         else {
             return None;
         };
@@ -216,16 +290,23 @@ impl Event {
             | Self::Ringing { dialog, .. }
             | Self::Redirected { dialog, .. }
             | Self::Answered { dialog, .. }
+            | Self::Forked { dialog, .. }
             | Self::Confirmed { dialog }
             | Self::MediaChanged { dialog, .. }
             | Self::SessionRefreshed { dialog, .. }
             | Self::ChangeFailed { dialog, .. }
+            | Self::InfoDigit { dialog, .. }
             | Self::Info { dialog, .. }
+            | Self::TransferProgress { dialog, .. }
+            | Self::Transferred { dialog, .. }
             | Self::Ended { dialog, .. } => Some(*dialog),
+            Self::Refer { dialog, .. } => *dialog,
             Self::Registered { .. }
             | Self::RegistrationFailed { .. }
+            | Self::RegistrationChanged { .. }
             | Self::Unregistered { .. }
             | Self::OutOfDialog { .. }
+            | Self::TurnedAway { .. }
             | Self::Response { .. } => None,
         }
     }

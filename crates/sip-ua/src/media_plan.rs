@@ -16,6 +16,14 @@ pub trait MediaPlan: Send + fmt::Debug {
     /// Makes an offer: the first one, a new one (hold, resume), or one that the peer asked for.
     fn offer(&mut self, direction: Direction) -> SessionDescription;
 
+    /// Makes the offer of a session refresh: what we said last, unchanged down to the version in its `o=` line
+    /// ([RFC 4028 §7.4]). Unless it is written, this is a new offer.
+    ///
+    /// [RFC 4028 §7.4]: https://www.rfc-editor.org/rfc/rfc4028#section-7.4
+    fn refresh(&mut self, direction: Direction) -> SessionDescription {
+        self.offer(direction)
+    }
+
     /// Answers the peer's offer, or refuses it and stays as it was.
     ///
     /// # Errors
@@ -33,6 +41,15 @@ pub trait MediaPlan: Send + fmt::Debug {
 
     /// A copy, offer outstanding and all, for another early dialog of the same INVITE.
     fn fork(&self) -> Box<dyn MediaPlan>;
+
+    /// Tells that of several early dialogs this one's media is to be heard and sent to now, and the others' no more
+    /// ([RFC 3960 §3.1]). Its [`accept`](Self::accept) or [`answer`](Self::answer) has come before.
+    ///
+    /// Early media is never mixed: on the caller's side what a [`fork`](Self::fork) agrees to should not be acted on before
+    /// this, or [`confirm`](Self::confirm).
+    ///
+    /// [RFC 3960 §3.1]: https://www.rfc-editor.org/rfc/rfc3960#section-3.1
+    fn select(&mut self) {}
 
     /// Tells that this dialog is the one that stands, when several have rung: what was agreed here holds for the call.
     ///

@@ -39,6 +39,10 @@ impl MediaPlan for CallPlan {
         self.plan.offer(direction)
     }
 
+    fn refresh(&mut self, _direction: Direction) -> SessionDescription {
+        self.plan.refresh()
+    }
+
     fn answer(&mut self, offer: &SessionDescription) -> Result<SessionDescription, Refusal> {
         let answer = self.plan.answer(offer).map_err(refusal)?;
         self.apply();

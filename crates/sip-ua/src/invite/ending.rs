@@ -7,7 +7,7 @@ use std::time::Instant;
 use sip_msg::{Method, Request, Response, StatusCode, Text};
 use sip_txn::ClientId;
 
-use super::{InviteUsage, State, is_challenge};
+use super::{Established, InviteUsage, State, is_challenge};
 use crate::auth::{Attempt, Authenticator};
 use crate::context::{Context, Owner};
 use crate::dialog::{Dialog, DialogKey};
@@ -44,7 +44,10 @@ impl InviteUsage {
         match state {
             State::Established(established) => {
                 self.fail_requests(context);
+                let kept = self.outlives().then(|| Box::new(established.dialog.clone()));
+                cancel_change(context, now, &established);
                 self.bye(context, now, established.dialog, true);
+                self.state = State::Over(kept);
             }
             State::Calling(_) | State::Alerting(_) | State::Over(_) => self.state = state,
         }
@@ -102,14 +105,18 @@ impl InviteUsage {
         match std::mem::replace(&mut self.state, State::Over(None)) {
             State::Calling(mut calling) => {
                 // A callee may not do this before it has answered; the fork is dead, the INVITE is not.
-                calling.early.retain(|early| early.dialog.remote_tag() != &*key.remote_tag);
+                calling.early_ended(&key.remote_tag);
+                calling.forget_ended(&key.remote_tag);
                 self.state = State::Calling(calling);
             }
             State::Alerting(alerting) => {
                 alerting.respond(context, now, StatusCode::REQUEST_TERMINATED);
+                self.state = State::Alerting(alerting);
+                self.close_alerting(context, now);
                 self.end(context, farewell, None);
             }
             State::Established(established) => {
+                cancel_change(context, now, &established);
                 self.state = State::Over(Some(Box::new(established.dialog)));
                 self.fail_requests(context);
                 self.end(context, farewell, None);
@@ -121,7 +128,13 @@ impl InviteUsage {
     /// Says once that the call is over.
     pub(super) fn end(&mut self, context: &mut Context, farewell: Farewell, response: Option<Response>) {
         if !std::mem::replace(&mut self.ended, true) {
+            self.fail_requests(context);
             let Farewell { by, status, reason } = farewell;
+            self.report_progress(context, match (status, by) {
+                (Some(status), _) if status.class() == sip_msg::Class::Failure => status,
+                (_, Side::Local) => StatusCode::REQUEST_TERMINATED,
+                (_, Side::Remote | Side::Error) => StatusCode::SERVICE_UNAVAILABLE,
+            });
             tracing::debug!(call = self.id.0, ?by, %reason, "a call has ended");
             context.tell(Event::Ended { dialog: self.id, by, status, reason, response });
         }
@@ -130,6 +143,16 @@ impl InviteUsage {
     pub(super) fn say_farewell(&mut self, context: &mut Context) {
         let farewell = self.farewell.take().unwrap_or_else(Farewell::local);
         self.end(context, farewell, None);
+    }
+}
+
+/// With the dialog goes our re-INVITE: a peer that has answered it provisionally owes it a final answer, and may forget
+/// that ([RFC 3261 §15.1.2]).
+///
+/// [RFC 3261 §15.1.2]: https://www.rfc-editor.org/rfc/rfc3261#section-15.1.2
+fn cancel_change(context: &mut Context, now: Instant, established: &Established) {
+    if let Some(client) = established.reinvite() {
+        context.layer.cancel(now, client);
     }
 }
 

@@ -4,22 +4,31 @@
 
 use std::time::Instant;
 
-use bytes::Bytes;
 use sip_msg::{Method, Request, Response, StatusCode, Text};
 use sip_txn::{ClientId, Ending};
 
 use super::{InviteUsage, State, is_challenge, is_gone};
 use crate::auth::Attempt;
-use crate::context::{Context, Owner};
+use crate::context::{Context, News, Owner};
 use crate::dialog::Dialog;
 use crate::error::CommandError;
-use crate::event::{Event, RequestId};
+use crate::event::{Event, ReferId, RequestId};
 
 /// What a request is for, and with it who takes its answer.
 #[derive(Clone, Debug)]
 pub(super) enum Purpose {
     /// The application's own: it hears of the answer as it is.
     Application(RequestId),
+    /// Confirms a reliable provisional response.
+    Prack,
+    /// A change of the session or its refresh, by UPDATE.
+    Change,
+    /// A digit of the application's; the next one waits for its answer.
+    Digit(RequestId),
+    /// Asks the peer to call somebody else.
+    Refer,
+    /// Reports on what the peer asked for.
+    Notify(ReferId),
 }
 
 /// A request that waits for its answer.
@@ -88,25 +97,6 @@ impl InviteUsage {
         Ok(())
     }
 
-    /// Sends an INFO.
-    pub(crate) fn info(
-        &mut self,
-        context: &mut Context,
-        now: Instant,
-        id: RequestId,
-        (content_type, body): (Text, Bytes),
-    ) -> Result<(), CommandError> {
-        let State::Established(established) = &mut self.state else {
-            return Err(CommandError::WrongState { command: "info", state: self.state.name() });
-        };
-        let tag = Text::from(established.dialog.remote_tag());
-        let Some(mut request) = self.request(context, &tag, Method::INFO) else {
-            return Err(CommandError::Unknown);
-        };
-        request.set_body(&content_type, body);
-        self.send_request(context, now, &tag, request, Purpose::Application(id))
-    }
-
     /// A final answer, or none: a challenge is met with another try, all else goes to whom the request was for.
     pub(super) fn request_answered(
         &mut self,
@@ -124,7 +114,7 @@ impl InviteUsage {
             {
                 dialog.renumber(&mut request);
                 // What cannot be sent again ends with the challenge, as it would without credentials.
-                if self.send_attempt(context, now, remote_tag, request, purpose.clone(), attempt).is_ok() {
+                if self.send_attempt(context, now, remote_tag.clone(), request, purpose.clone(), attempt).is_ok() {
                     return;
                 }
             } else if response.status().is_success() {
@@ -138,19 +128,31 @@ impl InviteUsage {
         };
         match purpose {
             Purpose::Application(id) => context.tell(Event::Response { id, result }),
+            Purpose::Prack => return self.prack_answered(context, now, &remote_tag, &result),
+            Purpose::Change => self.update_answered(context, now, &result),
+            Purpose::Digit(id) => self.digit_answered(context, now, id, result),
+            Purpose::Refer => self.refer_answered(context, now, &result),
+            Purpose::Notify(id) => context.news.push_back(News::Notified(id, result)),
         }
-        if let (Some(status), State::Established(_)) = (gone, &self.state) {
+        // What a fork that lost no longer knows says nothing of the call that stands.
+        if let (Some(status), State::Established(established)) = (gone, &self.state)
+            && established.dialog.remote_tag() == &*remote_tag
+        {
             self.break_off(context, now, Some(status), "the peer no longer knows the call");
         }
     }
 
     /// Requests without an answer end with the call.
     pub(super) fn fail_requests(&mut self, context: &mut Context) {
+        self.fail_digits(context);
         for request in std::mem::take(&mut self.requests) {
             match request.purpose {
-                Purpose::Application(id) => {
+                Purpose::Application(id) | Purpose::Digit(id) => {
                     context.tell(Event::Response { id, result: Err(Ending::Normal) });
                 }
+                Purpose::Change | Purpose::Prack => {}
+                // Subscriptions outlive the call (RFC 5057 §4.1).
+                Purpose::Refer | Purpose::Notify(_) => self.requests.push(request),
             }
         }
     }

@@ -1,20 +1,35 @@
-//! UPDATE of the peer: new media or a new target without a re-INVITE, also while it rings ([RFC 3311 §5.2]).
+//! UPDATE, both ways: new media, a new target or a sign of life without a re-INVITE, also while it rings ([RFC 3311]).
 //!
-//! We send none ourselves: a re-INVITE does the same in a call that stands, and everybody understands it.
-//!
-//! [RFC 3311 §5.2]: https://www.rfc-editor.org/rfc/rfc3311#section-5.2
+//! [RFC 3311]: https://www.rfc-editor.org/rfc/rfc3311
 
 use std::time::Instant;
 
+use sdp::Direction;
 use sip_msg::{Request, Response, StatusCode};
 use sip_txn::ServerId;
 
-use super::{InviteUsage, State, offer_answer};
+use super::change::{Wish, hear};
+use super::{InviteUsage, State, info, offer_answer};
 use crate::context::Context;
 use crate::dialog::{Dialog, DialogKey};
+use crate::error::CommandError;
 use crate::event::{Event, Side};
 
 impl InviteUsage {
+    /// Sends an UPDATE, with an offer where there is a direction ([RFC 3311 §5.1]).
+    ///
+    /// [RFC 3311 §5.1]: https://www.rfc-editor.org/rfc/rfc3311#section-5.1
+    pub(crate) fn update(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        direction: Option<Direction>,
+    ) -> Result<(), CommandError> {
+        self.change(context, now, "update", |dialog, _| {
+            if dialog.takes_update() { Ok(Wish::update(direction)) } else { Err(NOT_TAKEN) }
+        })
+    }
+
     /// Answers an UPDATE at once, as it must be.
     pub(super) fn updated(
         &mut self,
@@ -29,8 +44,11 @@ impl InviteUsage {
             // The agent has refused these already.
             Err(error) => return self.answer(context, now, server, request, error.status()),
         };
+        // In an early dialog the 2xx to the INVITE will start the session timer, not this one.
+        let stands = matches!(self.state, State::Established(_));
         let mut answer = None;
         let mut agreed = None;
+        let mut news = false;
         let dialog = match (&mut self.state, offer) {
             (State::Calling(calling), None) => {
                 calling.early_of(&key.remote_tag).map(|early| &mut early.dialog)
@@ -47,11 +65,13 @@ impl InviteUsage {
                 if established.is_busy_offering() {
                     return self.answer(context, now, server, request, StatusCode::REQUEST_PENDING);
                 }
+                let before = established.plan.direction();
                 match established.plan.answer(&offer) {
                     Ok(made) => answer = Some(made),
                     Err(refusal) => return self.refuse_change(context, now, server, request, &refusal),
                 }
                 agreed = established.plan.direction();
+                news = hear(&mut self.remote_origin, &offer) || before != agreed;
                 Some(&mut established.dialog)
             }
             (State::Over(_), _) => None,
@@ -62,15 +82,25 @@ impl InviteUsage {
         dialog.refresh_target(request.headers());
         let mut response = ok(dialog, request);
         context.sign_response(&mut response, true);
+        info::announce_back(context, request, &mut response);
+        if stands {
+            self.timer.accept(now, request.headers(), &mut response);
+        }
         if let Some(answer) = &answer {
             response.set_body(offer_answer::APPLICATION_SDP, offer_answer::body(answer));
         }
         context.respond(now, server, response);
-        if let (Some(_), Some(direction)) = (answer, agreed) {
-            context.tell(Event::MediaChanged { dialog: self.id, by: Side::Remote, direction });
+        self.note_packages(&key.remote_tag, request.headers());
+        match agreed {
+            Some(direction) if news => {
+                context.tell(Event::MediaChanged { dialog: self.id, by: Side::Remote, direction });
+            }
+            _ => self.tell_refreshed(context, Side::Remote),
         }
     }
 }
+
+const NOT_TAKEN: CommandError = CommandError::Misuse("update: the peer has not said that it takes UPDATE");
 
 fn ok(dialog: &Dialog, request: &Request) -> Response {
     Response::answer(request, StatusCode::OK)
