@@ -7,6 +7,8 @@ mod recording;
 mod socket;
 mod task;
 
+use std::net::SocketAddr;
+use std::task::{Context, Poll};
 use std::time::SystemTime;
 
 use rtp::NtpTime;
@@ -41,15 +43,22 @@ pub fn start(socket: MediaSocket, session: Session) -> (MediaHandle, MediaEvents
     // Only the application puts commands in; audio has bounded channels of its own.
     let (commands, receiver) = mpsc::unbounded_channel();
     let (events, events_receiver) = mpsc::channel(EVENTS);
-    let handle = MediaHandle::new(commands, socket.local_address());
+    let handle = MediaHandle::new(Some(commands), socket.local_address());
     tokio::spawn(Task::new(socket, session, receiver, events).run());
-    (handle, MediaEvents { events: events_receiver })
+    (handle, MediaEvents { events: Some(events_receiver) })
+}
+
+/// A session that is over before it began, for a call without media: no task, no sockets, no events. Its address is what
+/// descriptions say.
+#[must_use]
+pub fn none(address: SocketAddr) -> (MediaHandle, MediaEvents) {
+    (MediaHandle::new(None, address), MediaEvents { events: None })
 }
 
 /// What happens in a session. It may be dropped by who does not care.
 #[derive(Debug)]
 pub struct MediaEvents {
-    events: mpsc::Receiver<Event>,
+    events: Option<mpsc::Receiver<Event>>,
 }
 
 impl MediaEvents {
@@ -57,11 +66,11 @@ impl MediaEvents {
     ///
     /// An application that lets 256 events wait loses those that come after.
     pub async fn next(&mut self) -> Option<Event> {
-        self.events.recv().await
+        self.events.as_mut()?.recv().await
     }
 
     /// [`next`](Self::next) for those who write futures by hand.
-    pub fn poll_next(&mut self, context: &mut std::task::Context<'_>) -> std::task::Poll<Option<Event>> {
-        self.events.poll_recv(context)
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.events.as_mut().map_or(Poll::Ready(None), |events| events.poll_recv(context))
     }
 }

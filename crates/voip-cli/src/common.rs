@@ -91,6 +91,9 @@ pub(crate) struct Common {
     /// Ports for media, one pair for each call [default: the system picks]
     #[arg(long, global = true, value_name = "LOW-HIGH")]
     pub(crate) media_ports: Option<String>,
+    /// Calls without media, for load tests of signalling: no sockets, inactive streams
+    #[arg(long, global = true, conflicts_with_all = ["media_port", "media_ports"])]
+    pub(crate) no_media: bool,
     /// Codecs in order of preference, of pcmu and pcma (opus, g722 and l16 are not available yet)
     #[arg(long, global = true, value_name = "LIST", value_delimiter = ',', default_value = "pcmu,pcma")]
     pub(crate) codec: Vec<String>,
@@ -215,6 +218,9 @@ impl Common {
         }
         if let Some(range) = &self.media_ports {
             config = config.media_ports(parse_ports(range)?);
+        }
+        if self.no_media {
+            config = config.without_media();
         }
         if self.verbose >= 3 {
             config = config.tap(Arc::new(WireLog::new(colour_on_stderr())));

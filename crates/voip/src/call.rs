@@ -371,10 +371,11 @@ impl Call {
     /// How the media does.
     ///
     /// # Errors
-    /// [`CallError::Ended`] when the call is over.
+    /// [`CallError::Ended`] when the call is over, [`CallError::NoMedia`] when it has none.
     pub async fn statistics(&self) -> Result<Statistics, CallError> {
         match self.media.handle.statistics().await {
             Ok(statistics) => Ok(statistics),
+            Err(Closed) if !self.media.handle.has_session() => Err(CallError::NoMedia),
             Err(Closed) => Err(self.link.over().await),
         }
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use media::driver::PortChoice;
 use media::{Capabilities, CodecId, Impairment, SrtpPolicy};
+use sdp::Direction;
 use sip_msg::{HeaderName, Text};
 use sip_txn::driver::{Resolver, SystemResolver, WebSocket};
 use sip_txn::{Tap, Transport};
@@ -28,6 +29,7 @@ pub struct Config {
     pub(crate) resolver: Arc<dyn Resolver>,
     pub(crate) media_ports: PortChoice,
     pub(crate) capabilities: Capabilities,
+    pub(crate) media: bool,
     pub(crate) impairment: Impairment,
     pub(crate) incoming_calls: usize,
     pub(crate) messages: usize,
@@ -47,6 +49,7 @@ impl Default for Config {
             resolver: Arc::new(SystemResolver::default()),
             media_ports: PortChoice::System,
             capabilities: Capabilities::default(),
+            media: true,
             impairment: Impairment::default(),
             incoming_calls: 1_000,
             messages: 0,
@@ -125,6 +128,16 @@ impl Config {
     #[must_use]
     pub fn srtp(mut self, policy: SrtpPolicy) -> Self {
         self.capabilities = self.capabilities.srtp(policy);
+        self
+    }
+
+    /// Calls without media, for load tests of signalling, click-to-dial and the like: no sockets and no sessions. Offers
+    /// and answers are made as ever, with inactive streams at the discard port (9), and what a [`Call`](crate::Call) does
+    /// with media does nothing.
+    #[must_use]
+    pub fn without_media(mut self) -> Self {
+        self.capabilities = self.capabilities.direction(Direction::Inactive);
+        self.media = false;
         self
     }
 

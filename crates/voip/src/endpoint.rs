@@ -24,6 +24,11 @@ use crate::plan::CallPlan;
 use crate::registration::{Registration, RegistrationState};
 use crate::tls::{Tls, TlsError};
 
+/// Where nobody listens: what a description names when there is no media ([RFC 863]).
+///
+/// [RFC 863]: https://www.rfc-editor.org/rfc/rfc863
+const DISCARD: u16 = 9;
+
 /// A SIP endpoint: it calls, is called, and registers. Clones are handles of the same one.
 ///
 /// It lives until the last handle, call and registration made with it is dropped, or [`Endpoint::shut_down`].
@@ -345,13 +350,16 @@ impl Handles {
     pub(crate) async fn open_media(&self, peer: Option<SocketAddr>) -> io::Result<(CallPlan, CallMedia)> {
         let config = &self.config;
         let local = local_address(&self.addresses, config, peer);
-        let socket = MediaSocket::bind(local, config.media_ports).await?;
-        let advertised = SocketAddr::new(config.advertise.unwrap_or(local), socket.local_address().port());
-        let settings = media::Config::default().impairment(config.impairment);
-        let (handle, events) = media::driver::start(
-            socket,
-            media::driver::session(settings, driver::seed().map_err(io::Error::other)?),
-        );
+        let address = |port| SocketAddr::new(config.advertise.unwrap_or(local), port);
+        let (handle, events) = if config.media {
+            let socket = MediaSocket::bind(local, config.media_ports).await?;
+            let settings = media::Config::default().impairment(config.impairment);
+            let seed = driver::seed().map_err(io::Error::other)?;
+            media::driver::start(socket, media::driver::session(settings, seed))
+        } else {
+            media::driver::none(address(DISCARD))
+        };
+        let advertised = address(handle.local_address().port());
         let plan =
             Plan::new(config.capabilities.clone(), advertised, driver::seed().map_err(io::Error::other)?);
         let (agreed, agreement) = watch::channel(None);

@@ -83,6 +83,9 @@ pub enum CallError {
     /// No UDP port could be had for the media; the text says which were tried.
     #[error("{0}")]
     Media(#[from] std::io::Error),
+    /// The endpoint makes calls [without media](crate::Config::without_media).
+    #[error("the call has no media")]
+    NoMedia,
     /// Digits cannot be sent.
     #[error(transparent)]
     Digits(#[from] media::session::DigitsError),

@@ -33,12 +33,16 @@ pub enum Played {
 /// Commands take effect in their order, at once; on a session that is over they do nothing.
 #[derive(Clone, Debug)]
 pub struct MediaHandle {
-    commands: mpsc::UnboundedSender<Command>,
+    /// None, when there never was a session.
+    commands: Option<mpsc::UnboundedSender<Command>>,
     local_address: SocketAddr,
 }
 
 impl MediaHandle {
-    pub(super) fn new(commands: mpsc::UnboundedSender<Command>, local_address: SocketAddr) -> Self {
+    pub(super) fn new(
+        commands: Option<mpsc::UnboundedSender<Command>>,
+        local_address: SocketAddr,
+    ) -> Self {
         Self { commands, local_address }
     }
 
@@ -46,6 +50,12 @@ impl MediaHandle {
     #[must_use]
     pub fn local_address(&self) -> SocketAddr {
         self.local_address
+    }
+
+    /// Whether there is a session, or was one before it ended: not in a call without media.
+    #[must_use]
+    pub fn has_session(&self) -> bool {
+        self.commands.is_some()
     }
 
     /// Takes what an offer and its answer settled.
@@ -176,8 +186,10 @@ impl MediaHandle {
     }
 
     pub(super) fn command(&self, command: impl FnOnce(&mut Task, Instant) + Send + 'static) {
-        // A session that is over has nobody to tell.
-        let _ = self.commands.send(Box::new(command));
+        if let Some(commands) = &self.commands {
+            // A session that is over has nobody to tell.
+            let _ = commands.send(Box::new(command));
+        }
     }
 }
 
