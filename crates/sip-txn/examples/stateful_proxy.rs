@@ -40,7 +40,7 @@ impl Proxy {
             Event::Ack { flow, request } => {
                 let _ = self.prepare(flow, &request).map(|ack| self.layer.ack(now, ack, <_>::default()));
             }
-            Event::Cancelled { invite } => {
+            Event::Cancelled { invite, .. } => {
                 self.clients.get(&invite).into_iter().for_each(|client| self.layer.cancel(now, *client));
             }
             Event::Response { client, response, .. } => self.send_back(now, client, response),

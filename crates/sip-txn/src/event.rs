@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
-use sip_msg::{Request, Response, Text};
+use sip_msg::{Reason, Request, Response, Text};
 
 use crate::{Flow, Transmit, Transport};
 
@@ -164,6 +164,10 @@ pub enum Event {
     Cancelled {
         /// The INVITE.
         invite: ServerId,
+        /// Why, if the CANCEL says it ([RFC 3326]): the first Reason, as `SIP;cause=200` for a call that was taken elsewhere.
+        ///
+        /// [RFC 3326]: https://www.rfc-editor.org/rfc/rfc3326
+        reason: Option<Box<Reason>>,
     },
     /// An INVITE that was answered with a 2xx came again: the 2xx is probably lost. As long as its ACK has not come, it may be
     /// sent again now; its own time comes anyway.

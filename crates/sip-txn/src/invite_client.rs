@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sip_msg::{CSeq, Class, HeaderName, Limits, Message, Method, Request, Response};
+use sip_msg::{CSeq, Class, HeaderName, Limits, Message, Method, Reason, Request, Response};
 
 use crate::outbox::Outbox;
 use crate::timer::{Timer, Timers, Timing};
@@ -230,18 +230,18 @@ impl InviteClient {
 /// The ACK to a failure response (RFC 3261 §17.1.1.3): Request-URI, top Via, Route, From, Call-ID and CSeq number of the
 /// INVITE, and the To of the response.
 fn ack(invite: &Request, response: &Response) -> Bytes {
-    hop_by_hop(invite, &Method::ACK, response.headers().raw(HeaderName::TO).unwrap_or_default())
+    hop_by_hop(invite, &Method::ACK, response.headers().raw(HeaderName::TO).unwrap_or_default(), None)
 }
 
 /// The CANCEL of an INVITE (RFC 3261 §9.1): as the ACK, but with the To of the INVITE.
-pub(crate) fn cancel(invite: &Request) -> Bytes {
-    hop_by_hop(invite, &Method::CANCEL, invite.headers().raw(HeaderName::TO).unwrap_or_default())
+pub(crate) fn cancel(invite: &Request, reason: Option<&Reason>) -> Bytes {
+    hop_by_hop(invite, &Method::CANCEL, invite.headers().raw(HeaderName::TO).unwrap_or_default(), reason)
 }
 
 /// A request that goes the way of an INVITE, one hop far. Body, Require, Proxy-Require and the rest are left out.
 ///
 /// Values are copied as they stand; the first Via line is ours alone.
-fn hop_by_hop(invite: &Request, method: &Method, to: &[u8]) -> Bytes {
+fn hop_by_hop(invite: &Request, method: &Method, to: &[u8], reason: Option<&Reason>) -> Bytes {
     let headers = invite.headers();
     let mut out = Vec::with_capacity(512);
     let mut line = |parts: &[&[u8]]| {
@@ -260,6 +260,9 @@ fn hop_by_hop(invite: &Request, method: &Method, to: &[u8]) -> Bytes {
     line(&[b"Call-ID: ", first(HeaderName::CALL_ID)]);
     let number = headers.get::<CSeq>().ok().flatten().map_or(0, |cseq| cseq.number);
     line(&[b"CSeq: ", number.to_string().as_bytes(), b" ", method.as_str().as_bytes()]);
+    if let Some(reason) = reason {
+        line(&[b"Reason: ", reason.to_string().as_bytes()]);
+    }
     line(&[b"Content-Length: 0"]);
     line(&[]);
     out.into()
@@ -419,7 +422,7 @@ mod tests {
     // rfc: 3261 §9.1 — CANCEL copies Request-URI, top Via, Route, From, To, Call-ID and CSeq number; no Require
     #[test]
     fn a_cancel_is_the_invite_with_another_method() {
-        let text = String::from_utf8_lossy(&cancel(&invite())).into_owned();
+        let text = String::from_utf8_lossy(&cancel(&invite(), None)).into_owned();
         assert!(text.starts_with("CANCEL sip:bob@biloxi.example SIP/2.0\r\nVia: SIP/2.0/UDP pc33.example;"));
         assert!(text.contains("\r\nTo: Bob <sip:bob@biloxi.example>\r\n"));
         assert!(text.contains("\r\nCSeq: 986759 CANCEL\r\n") && text.contains("Route: <sip:two.example;lr>"));

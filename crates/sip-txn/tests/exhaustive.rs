@@ -126,7 +126,7 @@ impl Pair {
                         Some((now + Duration::from_secs(3600), Duration::ZERO, server, response));
                 }
             }
-            Event::Cancelled { invite } => {
+            Event::Cancelled { invite, .. } => {
                 self.told.cancelled += 1;
                 let (_, _, server, response) = self.told.repeat.take().unwrap();
                 assert_eq!(server, invite);

@@ -235,7 +235,7 @@ fn cancel_is_answered_by_the_layer_and_told_for_the_invite() {
     let outputs = bench.receive(udp(), &cancel);
     let ok = sent(&outputs)[0].clone();
     assert!(ok.starts_with("SIP/2.0 200 OK") && ok.contains(";tag=bob") && ok.contains("1 CANCEL"), "{ok}");
-    assert_eq!(events(&outputs), [&Event::Cancelled { invite }]);
+    assert_eq!(events(&outputs), [&Event::Cancelled { invite, reason: None }]);
     let again = bench.receive(udp(), &cancel);
     assert_eq!((sent(&again), events(&again).len()), (vec![ok], 0));
 

@@ -143,7 +143,7 @@ fn clients_of_rfc_2543_are_understood() {
     let cancel = incoming("CANCEL", via, "");
     let (sent, told) = bench.receive(&cancel);
     assert!(sent.iter().any(|sent| sent.starts_with("SIP/2.0 200")), "{sent:?}");
-    assert!(matches!(told.as_slice(), [Event::Cancelled { invite }] if *invite == server), "{told:?}");
+    assert!(matches!(told.as_slice(), [Event::Cancelled { invite, .. }] if *invite == server), "{told:?}");
     let sent = bench.respond(server, &invite, StatusCode::REQUEST_TERMINATED);
     assert!(sent.iter().any(|sent| sent.starts_with("SIP/2.0 487")), "{sent:?}");
     assert_eq!(bench.receive(&incoming("ACK", via, ";tag=us")), (vec![], vec![]));

@@ -130,7 +130,7 @@ impl Side {
             Event::Ack { request, .. } => {
                 *self.acked.entry(call_id(request.headers())).or_default() += 1;
             }
-            Event::Cancelled { invite } => {
+            Event::Cancelled { invite, .. } => {
                 // 487 unless the answer is on its way already.
                 let found = self.later.iter().find_map(|(at, later)| match later {
                     Later::Respond(server, response) if *server == invite => Some((*at, response.clone())),

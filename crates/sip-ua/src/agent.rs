@@ -1,21 +1,32 @@
 //! The core: routes what the transaction layer reports to calls, registrations and requests.
 
+mod refer;
+mod registrations;
+
+pub(crate) use refer::write_notice;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sdp::Direction;
-use sip_msg::{CSeq, Method, Request, Response, StatusCode, Text, To, Via};
+use sdp::{Direction, SessionDescription};
+use sip_msg::{CSeq, Method, Reason, Request, Require, Response, StatusCode, Text, To, Uri, Via};
 use sip_txn::{ClientId, Ending, Flow, Input, ServerId};
 
-use crate::command::{Account, Invite, OutOfDialog, Reply};
+use crate::command::{Invite, OutOfDialog, Reply};
 use crate::config::Config;
 use crate::context::{Context, Owner};
 use crate::dialog::{Dialog, DialogKey};
 use crate::error::CommandError;
-use crate::event::{DialogId, Event, IncomingRequestId, Output, RegistrationId, RequestId};
+use crate::event::{DialogId, Event, IncomingRequestId, Output, ReferId, RegistrationId, RequestId};
+use crate::invite::session_timer::too_short;
+use crate::invite::forks::Fork;
+use crate::invite::reliable::{self, Reliable, Ring};
+use crate::invite::info::InfoDtmf;
 use crate::invite::{InviteUsage, final_response, offer_answer};
 use crate::media_plan::MediaPlan;
+use crate::refer::Referral;
+use crate::policy::{Admission, Policy, TargetSource, Violation};
 use crate::registration::Registration;
 use crate::request::Outgoing;
 use crate::screen::screen;
@@ -36,7 +47,9 @@ pub struct Agent {
     registrations: BTreeMap<RegistrationId, Registration>,
     outgoing: HashMap<RequestId, Outgoing>,
     incoming: BTreeMap<IncomingRequestId, Incoming>,
+    referrals: BTreeMap<ReferId, Referral>,
     schedule: BTreeSet<(Instant, Timed)>,
+    admission: Admission,
     last_id: u64,
 }
 
@@ -54,6 +67,7 @@ enum Timed {
     Call(DialogId),
     Registration(RegistrationId),
     Incoming(IncomingRequestId),
+    Refer(ReferId),
 }
 
 impl Agent {
@@ -66,53 +80,29 @@ impl Agent {
             registrations: BTreeMap::new(),
             outgoing: HashMap::new(),
             incoming: BTreeMap::new(),
+            referrals: BTreeMap::new(),
             schedule: BTreeSet::new(),
+            admission: Admission::default(),
             last_id: 0,
         }
-    }
-
-    /// Registers an account, and keeps it registered until [`unregister`](Self::unregister).
-    ///
-    /// # Errors
-    /// [`CommandError::Limit`], or [`CommandError::Request`] when the REGISTER cannot even be sent.
-    pub fn register(&mut self, now: Instant, account: Account) -> Result<RegistrationId, CommandError> {
-        if self.registrations.len() >= self.context.config.limits.registrations {
-            return Err(CommandError::Limit("registrations"));
-        }
-        let id = RegistrationId(self.next_id());
-        let registration = Registration::start(&mut self.context, now, id, account)?;
-        self.registrations.insert(id, registration);
-        self.pump(now);
-        Ok(id)
-    }
-
-    /// Takes a registration back; [`Event::Unregistered`] says when that is done.
-    ///
-    /// # Errors
-    /// [`CommandError::Unknown`].
-    pub fn unregister(&mut self, now: Instant, id: RegistrationId) -> Result<(), CommandError> {
-        if !self.registrations.contains_key(&id) {
-            return Err(CommandError::Unknown);
-        }
-        self.with_registration(id, |registration, context| registration.unregister(context, now));
-        self.pump(now);
-        Ok(())
     }
 
     /// Places a call. The plan makes the offer; each place that rings has a fork of it.
     ///
     /// # Errors
-    /// [`CommandError::Limit`], [`CommandError::Header`] for a header that cannot be written, or
+    /// [`CommandError::Limit`], [`CommandError::Policy`], [`CommandError::Header`] for a header that cannot be written, or
     /// [`CommandError::Request`] when the INVITE cannot even be sent.
     pub fn invite(
         &mut self,
         now: Instant,
-        invite: Invite,
+        mut invite: Invite,
         plan: Box<dyn MediaPlan>,
     ) -> Result<DialogId, CommandError> {
         if self.calls.len() >= self.context.config.limits.calls {
             return Err(CommandError::Limit("calls"));
         }
+        self.may_call(&invite.target, TargetSource::Caller)?;
+        self.lend_to_call(now, &mut invite)?;
         let id = DialogId(self.next_id());
         let usage = InviteUsage::call(&mut self.context, now, id, invite, plan)?;
         self.calls.insert(id, usage);
@@ -121,19 +111,30 @@ impl Agent {
         Ok(id)
     }
 
-    /// Sends a provisional response to a call that came in: 180, or 183 with early media where a plan is given.
+    /// Sends a provisional response to a call that came in: a bare status, or a [`Ring`] with early media or to be confirmed
+    /// by the caller (PRACK).
+    ///
+    /// A reliable one waits while the one before it is not confirmed. One that is not confirmed in 64·T1 ends the call
+    /// (504).
     ///
     /// # Errors
     /// [`CommandError::Unknown`], [`CommandError::WrongState`], [`CommandError::Misuse`] for a status outside 101–199,
-    /// or [`CommandError::Refused`] when the plan cannot answer the offer.
+    /// for a reliable one to a caller that takes none, or one that needs a plan and has none, [`CommandError::Limit`]
+    /// when too many wait, or [`CommandError::Refused`] when the plan cannot answer the offer: the caller then gets a 488.
     pub fn ring(
         &mut self,
         now: Instant,
         id: DialogId,
-        status: StatusCode,
-        plan: Option<Box<dyn MediaPlan>>,
+        ring: impl Into<Ring>,
     ) -> Result<(), CommandError> {
-        self.command(now, id, |usage, context| usage.ring(context, now, status, plan))
+        let ring = ring.into();
+        self.command(now, id, |usage, context| usage.ring(context, now, ring))
+    }
+
+    /// Whether the caller of a call that waits for our answer takes reliable provisional responses ([`Ring::reliable`]).
+    #[must_use]
+    pub fn takes_reliable(&self, id: DialogId) -> bool {
+        self.calls.get(&id).is_some_and(InviteUsage::takes_reliable)
     }
 
     /// Answers a call with 200, which is repeated until its ACK comes.
@@ -178,6 +179,24 @@ impl Agent {
         self.command(now, id, |usage, context| usage.hang_up(context, now))
     }
 
+    /// The same, and the CANCEL or BYE says why ([RFC 3326]): `Reason::new("SIP")` with `cause` and `text`, for instance.
+    ///
+    /// # Errors
+    /// [`CommandError::Unknown`].
+    ///
+    /// [RFC 3326]: https://www.rfc-editor.org/rfc/rfc3326
+    pub fn hang_up_because(
+        &mut self,
+        now: Instant,
+        id: DialogId,
+        reason: Reason,
+    ) -> Result<(), CommandError> {
+        self.command(now, id, |usage, context| {
+            usage.part_because(reason);
+            usage.hang_up(context, now)
+        })
+    }
+
     /// Holds a call (send-only or inactive) or resumes it (send and receive) with a re-INVITE.
     ///
     /// While an INVITE is in progress the change waits for its end; of several that wait the last counts.
@@ -194,7 +213,47 @@ impl Agent {
         self.command(now, id, |usage, context| usage.set_direction(context, now, direction))
     }
 
-    /// Sends an INFO in a call; [`Event::Response`] brings the outcome.
+    /// Offers again what the plan says now, after a change of address or codecs, with a re-INVITE.
+    ///
+    /// [`Event::MediaChanged`] or [`Event::ChangeFailed`] follows.
+    ///
+    /// # Errors
+    /// [`CommandError::Unknown`] or [`CommandError::WrongState`].
+    pub fn reoffer(&mut self, now: Instant, id: DialogId) -> Result<(), CommandError> {
+        self.command(now, id, |usage, context| usage.reoffer(context, now))
+    }
+
+    /// Asks the peer for an offer with a re-INVITE that has none; our answer goes with the ACK.
+    ///
+    /// [`Event::MediaChanged`] or [`Event::ChangeFailed`] follows.
+    ///
+    /// # Errors
+    /// [`CommandError::Unknown`] or [`CommandError::WrongState`].
+    pub fn request_offer(&mut self, now: Instant, id: DialogId) -> Result<(), CommandError> {
+        self.command(now, id, |usage, context| usage.request_offer(context, now))
+    }
+
+    /// Sends an UPDATE: with an offer of at most this direction, or a bare one that finds out whether the peer is there
+    /// ([RFC 3311]).
+    ///
+    /// [`Event::MediaChanged`], [`Event::SessionRefreshed`] or [`Event::ChangeFailed`] follows. Where a peer does not answer
+    /// an offer in an UPDATE without asking somebody first, a re-INVITE follows by itself.
+    ///
+    /// # Errors
+    /// [`CommandError::Unknown`], [`CommandError::WrongState`], or [`CommandError::Misuse`] when the peer has not said that it
+    /// takes UPDATE.
+    ///
+    /// [RFC 3311]: https://www.rfc-editor.org/rfc/rfc3311
+    pub fn update(
+        &mut self,
+        now: Instant,
+        id: DialogId,
+        direction: Option<Direction>,
+    ) -> Result<(), CommandError> {
+        self.command(now, id, |usage, context| usage.update(context, now, direction))
+    }
+
+    /// Sends an INFO in a call, early or standing; [`Event::Response`] brings the outcome.
     ///
     /// # Errors
     /// [`CommandError::Unknown`], [`CommandError::WrongState`], [`CommandError::Limit`] or [`CommandError::Request`].
@@ -211,15 +270,77 @@ impl Agent {
         Ok(request)
     }
 
+    /// Sends an INFO of a package that the peer takes ([RFC 6086]); [`Event::Response`] brings the outcome.
+    ///
+    /// # Errors
+    /// [`CommandError::Misuse`] when the peer has not said in Recv-Info that it takes the package, [`CommandError::Unknown`],
+    /// [`CommandError::WrongState`], [`CommandError::Limit`], [`CommandError::Header`] or [`CommandError::Request`].
+    ///
+    /// [RFC 6086]: https://www.rfc-editor.org/rfc/rfc6086
+    pub fn info_package(
+        &mut self,
+        now: Instant,
+        id: DialogId,
+        package: impl Into<Text>,
+        content: Option<(Text, Bytes)>,
+    ) -> Result<RequestId, CommandError> {
+        let request = RequestId(self.next_id());
+        let package = package.into();
+        self.command(now, id, |usage, context| usage.info_package(context, now, request, &package, content))?;
+        Ok(request)
+    }
+
+    /// Sends a digit as INFO; [`Event::Response`] brings the outcome. Digits go out one after the other, each when the one
+    /// before it has been answered.
+    ///
+    /// # Errors
+    /// [`CommandError::Misuse`] for what is not one of the sixteen digits, [`CommandError::Unknown`],
+    /// [`CommandError::WrongState`], [`CommandError::Limit`] or [`CommandError::Request`].
+    pub fn dtmf(
+        &mut self,
+        now: Instant,
+        id: DialogId,
+        digit: char,
+        duration: Duration,
+        format: InfoDtmf,
+    ) -> Result<RequestId, CommandError> {
+        let request = RequestId(self.next_id());
+        let digit = (digit, duration);
+        self.command(now, id, |usage, context| usage.dtmf(context, now, request, digit, format))?;
+        Ok(request)
+    }
+
+    /// Sends a MESSAGE in the dialog of a call ([RFC 3428]); [`Event::Response`] brings the outcome.
+    ///
+    /// # Errors
+    /// [`CommandError::Unknown`], [`CommandError::WrongState`], [`CommandError::Limit`] when too many requests wait or the
+    /// message is too large, or [`CommandError::Request`].
+    ///
+    /// [RFC 3428]: https://www.rfc-editor.org/rfc/rfc3428
+    pub fn message(
+        &mut self,
+        now: Instant,
+        id: DialogId,
+        content_type: impl Into<Text>,
+        body: impl Into<Bytes>,
+    ) -> Result<RequestId, CommandError> {
+        let request = RequestId(self.next_id());
+        let content = (content_type.into(), body.into());
+        self.command(now, id, |usage, context| usage.message(context, now, request, content))?;
+        Ok(request)
+    }
+
     /// Sends a request outside of any dialog; [`Event::Response`] brings the outcome.
     ///
     /// # Errors
-    /// [`CommandError::Misuse`] for a method with a command of its own, [`CommandError::Limit`],
+    /// [`CommandError::Misuse`] for a method with a command of its own, [`CommandError::Limit`], [`CommandError::Policy`],
     /// [`CommandError::Header`] or [`CommandError::Request`].
-    pub fn request(&mut self, now: Instant, request: OutOfDialog) -> Result<RequestId, CommandError> {
+    pub fn request(&mut self, now: Instant, mut request: OutOfDialog) -> Result<RequestId, CommandError> {
         if self.outgoing.len() >= self.context.config.limits.requests {
             return Err(CommandError::Limit("requests"));
         }
+        self.context.config.policy.check_target(&request.target, TargetSource::Caller)?;
+        self.lend_to_request(now, &mut request)?;
         let id = RequestId(self.next_id());
         let outgoing = Outgoing::start(&mut self.context, now, id, request)?;
         self.outgoing.insert(id, outgoing);
@@ -292,6 +413,8 @@ impl Agent {
             && self.registrations.is_empty()
             && self.outgoing.is_empty()
             && self.incoming.is_empty()
+            && self.referrals.is_empty()
+            && self.context.subscriptions.is_empty()
             && self.context.clients.is_empty()
             && self.context.servers.is_empty()
             && self.context.dialogs.is_empty()
@@ -304,6 +427,11 @@ impl Agent {
         &self.context.config
     }
 
+    /// Another policy from now on; calls that stand stay.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.context.config.policy = policy;
+    }
+
     /// Something happened on the network.
     pub fn handle_input(&mut self, now: Instant, input: Input) {
         self.context.layer.handle_input(now, input);
@@ -313,6 +441,9 @@ impl Agent {
     /// The time that [`poll_timeout`](Self::poll_timeout) named has come.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.context.layer.handle_timeout(now);
+        self.pump(now);
+        let Context { flows, ids, layer, .. } = &mut self.context;
+        flows.handle_timeout(now, ids, layer);
         self.pump(now);
         while let Some((at, who)) = self.schedule.first().copied()
             && at <= now
@@ -334,6 +465,7 @@ impl Agent {
                     });
                 }
                 Timed::Incoming(id) => self.answer_late(now, id),
+                Timed::Refer(id) => self.referral_timeout(now, id),
             }
             self.pump(now);
         }
@@ -348,7 +480,7 @@ impl Agent {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let own = self.schedule.first().map(|(at, _)| *at);
-        own.into_iter().chain(self.context.layer.poll_timeout()).min()
+        own.into_iter().chain(self.context.flows.poll_timeout()).chain(self.context.layer.poll_timeout()).min()
     }
 
     fn next_id(&mut self) -> u64 {
@@ -387,25 +519,37 @@ impl Agent {
         reschedule(&mut self.schedule, Timed::Call(id), &mut usage.scheduled, next);
         if finished && let Some(mut usage) = self.calls.remove(&id) {
             usage.forget(&mut self.context);
+            self.admission.ended(id);
         }
     }
 
-    fn with_registration(&mut self, id: RegistrationId, run: impl FnOnce(&mut Registration, &mut Context)) {
-        let Some(registration) = self.registrations.get_mut(&id) else { return };
-        run(registration, &mut self.context);
-        let next = registration.poll_timeout();
-        reschedule(&mut self.schedule, Timed::Registration(id), &mut registration.scheduled, next);
-        if registration.is_finished() {
-            self.registrations.remove(&id);
+    /// Whether one more call, to this target, is within the policy.
+    fn may_call(&self, target: &Uri, by: TargetSource) -> Result<(), Violation> {
+        let policy = &self.context.config.policy;
+        if let Some(limit) = policy.calls.filter(|limit| self.calls.len() >= *limit) {
+            return Err(Violation::TooManyCalls { limit });
         }
+        policy.check_target(target, by)
+    }
+
+    /// Whether a call that comes in is within the policy; one that is counts from now on.
+    fn may_come_in(&mut self, now: Instant, flow: &Flow, offer: Option<&SessionDescription>) -> Result<(), Violation> {
+        let policy = &self.context.config.policy;
+        policy.check_keys(offer, flow.transport.is_secure())?;
+        self.admission.admit(now, policy, flow.remote.ip(), self.calls.len())
     }
 
     /// Takes what the transaction layer gives out until it is silent.
     fn pump(&mut self, now: Instant) {
-        while let Some(output) = self.context.layer.poll_output() {
-            match output {
-                sip_txn::Output::Action(action) => self.context.output.push_back(Output::Action(action)),
-                sip_txn::Output::Event(event) => self.handle_event(now, event),
+        loop {
+            while let Some(output) = self.context.layer.poll_output() {
+                match output {
+                    sip_txn::Output::Action(action) => self.context.output.push_back(Output::Action(action)),
+                    sip_txn::Output::Event(event) => self.handle_event(now, event),
+                }
+            }
+            if !self.take_news(now) {
+                return;
             }
         }
     }
@@ -422,9 +566,9 @@ impl Agent {
                     self.with_call(id, |usage, context| usage.handle_ack(context, now, &key, &request));
                 }
             }
-            sip_txn::Event::Cancelled { invite } => {
+            sip_txn::Event::Cancelled { invite, reason } => {
                 if let Some(id) = self.context.servers.get(&invite).copied() {
-                    self.with_call(id, |usage, context| usage.handle_cancelled(context, now, invite));
+                    self.with_call(id, |usage, context| usage.handle_cancelled(context, now, invite, reason));
                 }
             }
             sip_txn::Event::Repeated { invite } => {
@@ -441,11 +585,11 @@ impl Agent {
                     self.with_call(id, |usage, context| usage.handle_server_ended(context, now, server));
                 }
             }
+            sip_txn::Event::Pong { flow } => self.context.flows.answered(&flow),
+            sip_txn::Event::FlowClosed { flow, .. } => self.flow_closed(now, &flow),
             // RFC 3261 §13.2.2.4: 64·T1 after the first 2xx no further one is expected, and none is acknowledged.
             sip_txn::Event::StrayResponse { .. }
             | sip_txn::Event::ResponseLost { .. }
-            | sip_txn::Event::Pong { .. }
-            | sip_txn::Event::FlowClosed { .. }
             | _ => {}
         }
     }
@@ -457,7 +601,13 @@ impl Agent {
         }
         match self.context.clients.get(&client).copied() {
             Some(Owner::Call(id)) => {
-                self.with_call(id, |usage, context| usage.handle_response(context, now, client, response));
+                let forks = self.with_call(id, |usage, context| {
+                    usage.handle_response(context, now, client, response);
+                    usage.take_forks()
+                });
+                for fork in forks.into_iter().flatten() {
+                    self.fork_call(now, id, fork);
+                }
             }
             Some(Owner::Registration(id)) => {
                 self.with_registration(id, |registration, context| {
@@ -471,7 +621,28 @@ impl Agent {
                     self.outgoing.remove(&id);
                 }
             }
+            Some(Owner::Refer(id)) => self.referral_answered(now, id, client, Ok(response)),
             None => {}
+        }
+    }
+
+    /// One more answer to a call of ours becomes a call of its own, where there is room.
+    fn fork_call(&mut self, now: Instant, id: DialogId, answer: Fork) {
+        let full = self.calls.len() >= self.context.config.limits.calls;
+        let fork = DialogId(self.next_id());
+        let response = answer.response.clone();
+        let usage = self.with_call(id, |usage, context| {
+            if full {
+                usage.drop_fork(context, now, answer);
+                None
+            } else {
+                Some(usage.of_fork(context, now, fork, answer))
+            }
+        });
+        if let Some(usage) = usage.flatten() {
+            self.calls.insert(fork, usage);
+            self.context.tell(Event::Forked { dialog: id, fork, response });
+            self.touch_call(fork);
         }
     }
 
@@ -492,6 +663,7 @@ impl Agent {
                     self.outgoing.remove(&id);
                 }
             }
+            Some(Owner::Refer(id)) => self.referral_answered(now, id, client, Err(ending)),
             None => {}
         }
     }
@@ -499,7 +671,7 @@ impl Agent {
     /// The order of RFC 3261 §8.2: what the request needs of us, then what it wants.
     fn handle_request(&mut self, now: Instant, server: ServerId, flow: Flow, request: Request) {
         let key = DialogKey::of_request(&request);
-        let offer = match screen(&request, &self.context.methods()) {
+        let offer = match screen(&request, &self.context.methods(), &self.context.options()) {
             Ok(offer) => offer,
             Err(refusal) => {
                 let tag = self.context.ids.tag();
@@ -508,6 +680,9 @@ impl Agent {
                 return self.refuse(now, server, refusal);
             }
         };
+        if matches!(*request.method(), Method::REFER | Method::NOTIFY | Method::SUBSCRIBE) {
+            return self.handle_subscription_request(now, server, flow, key, request);
+        }
         let in_call = key.as_ref().and_then(|key| self.context.dialogs.get(key).copied());
         // RFC 3261 §12.2.2: what does not change the dialog is worked on as if it had come outside of it.
         let neutral =
@@ -527,21 +702,40 @@ impl Agent {
             (Some(_), None) => {
                 self.refuse_with(now, server, &request, StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST)
             }
+            (None, _)
+                if *request.method() == Method::INVITE
+                    && self.context.config.reliable == Reliable::Required
+                    && !reliable::is_taken(request.headers()) =>
+            {
+                let refusal = Response::answer(&request, StatusCode::EXTENSION_REQUIRED)
+                    .to_tag(&self.context.ids.tag())
+                    .header(&Require(vec![reliable::OPTION.into()]))
+                    .build();
+                self.refuse(now, server, refusal);
+            }
             (None, _) if *request.method() == Method::INVITE => {
                 if self.calls.len() >= self.context.config.limits.calls {
                     return self.refuse_with(now, server, &request, StatusCode::SERVICE_UNAVAILABLE);
+                }
+                if let Err(why) = self.may_come_in(now, &flow, offer.as_ref()) {
+                    return self.turn_away(now, server, flow, &request, why);
+                }
+                if let Some(mut refusal) = too_short(&self.context.config.session_timer, &request) {
+                    tag_response(&mut refusal, &self.context.ids.tag());
+                    return self.refuse(now, server, refusal);
                 }
                 let id = DialogId(self.next_id());
                 match InviteUsage::incoming(&mut self.context, now, id, server, flow, request.clone(), offer)
                 {
                     Ok(usage) => {
+                        self.admission.began(&self.context.config.policy, flow.remote.ip(), id);
                         self.calls.insert(id, usage);
                         self.touch_call(id);
                     }
                     Err(_) => self.refuse_with(now, server, &request, StatusCode::BAD_REQUEST),
                 }
             }
-            (None, _) if matches!(*request.method(), Method::BYE | Method::INFO | Method::UPDATE) => {
+            (None, _) if matches!(*request.method(), Method::BYE | Method::INFO | Method::UPDATE | Method::PRACK) => {
                 self.refuse_with(now, server, &request, StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST);
             }
             (_, _) if *request.method() == Method::OPTIONS => {
@@ -560,8 +754,17 @@ impl Agent {
                 let answer_by = now + ANSWER_WITHIN;
                 self.schedule.insert((answer_by, Timed::Incoming(id)));
                 self.incoming.insert(id, Incoming { server, request: request.clone(), answer_by });
-                self.context.tell(Event::OutOfDialog { id, flow, request });
+                self.context.tell(Event::OutOfDialog { id, dialog: in_call, flow, request });
             }
+        }
+    }
+
+    /// Answers a call that the policy refuses, and says so, but not for each call of a flood.
+    fn turn_away(&mut self, now: Instant, server: ServerId, flow: Flow, request: &Request, why: Violation) {
+        tracing::debug!(%flow.remote, %why, "a call is turned away");
+        self.refuse_with(now, server, request, why.status());
+        if let Some(more) = self.admission.may_report(now) {
+            self.context.tell(Event::TurnedAway { flow, why, more });
         }
     }
 
@@ -651,7 +854,7 @@ mod tests {
     #[test]
     fn an_unknown_method_gets_405() {
         let mut lab = Scripted::new();
-        for method in ["PRACK", "REFER", "REGISTER", "MESSAGE", "FROBNICATE"] {
+        for method in ["REGISTER", "MESSAGE", "FROBNICATE"] {
             let request = lab.peer_request(method.parse().unwrap(), 1, None);
             lab.receive(request);
             let refusal = lab.sent_response(StatusCode::METHOD_NOT_ALLOWED);

@@ -6,6 +6,9 @@ use sip_msg::{Method, Text};
 
 use crate::context::METHODS;
 use crate::invite::redirect::Redirects;
+use crate::invite::reliable::Reliable;
+use crate::invite::session_timer::SessionTimer;
+use crate::policy::Policy;
 
 /// Settings of an [`Agent`](crate::Agent).
 #[derive(Clone, Debug)]
@@ -18,12 +21,33 @@ pub struct Config {
     /// Methods whose requests the application answers itself (see [`Event::OutOfDialog`](crate::Event::OutOfDialog)):
     /// MESSAGE, for example. None; what is neither among them nor known to the agent is answered 405.
     pub takes: Vec<Method>,
+    /// What a REFER may ask us to send; INVITE. A REFER to send another request is refused with 403.
+    pub refers: Vec<Method>,
     /// What peers may make grow.
     pub limits: Limits,
+    /// What we want of session timers: a refresh each 15 minutes.
+    pub session_timer: SessionTimer,
+    /// Reliable provisional responses (PRACK): supported.
+    pub reliable: Reliable,
     /// How long a re-INVITE of ours may go without a final answer before it is cancelled; 32 s.
     pub change_timeout: Duration,
+    /// What is refused even if somebody asks for it: toll fraud, floods, weak security.
+    pub policy: Policy,
+    /// The INFO packages the application takes, said in Recv-Info ([RFC 6086]). `None`: nothing is said, and none is taken.
+    ///
+    /// [RFC 6086]: https://www.rfc-editor.org/rfc/rfc6086
+    pub info_packages: Option<Vec<Text>>,
+    /// The body types that an INFO of no package may have besides the two of digits (`*/*`: any). None; others are
+    /// answered 415.
+    pub info_types: Vec<Text>,
     /// What a 3xx to a request of ours does: followed to five addresses.
     pub redirects: Redirects,
+    /// How many REGISTER requests are begun in a second at most, so that many accounts make no burst; 500. A few go together.
+    pub registration_rate: u32,
+    /// Which device this is, a URN that should stay the same when it restarts ([RFC 5626 §4.1]); made from the seed unless set.
+    ///
+    /// [RFC 5626 §4.1]: https://www.rfc-editor.org/rfc/rfc5626#section-4.1
+    pub instance: Option<Text>,
 }
 
 impl Config {
@@ -34,9 +58,17 @@ impl Config {
             transactions,
             user_agent: concat!("voip-rs/", env!("CARGO_PKG_VERSION")).into(),
             takes: Vec::new(),
+            refers: vec![Method::INVITE],
             limits: Limits::default(),
+            session_timer: SessionTimer::default(),
+            reliable: Reliable::default(),
             change_timeout: Duration::from_secs(32),
+            policy: Policy::default(),
             redirects: Redirects::default(),
+            info_packages: None,
+            info_types: Vec::new(),
+            registration_rate: 500,
+            instance: None,
         }
     }
 
@@ -47,6 +79,20 @@ impl Config {
         self
     }
 
+    /// What is refused even if somebody asks for it.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// What we want of reliable provisional responses.
+    #[must_use]
+    pub fn reliable(mut self, reliable: Reliable) -> Self {
+        self.reliable = reliable;
+        self
+    }
+
     /// Methods whose requests the application answers itself. The agent's own methods are passed over.
     #[must_use]
     pub fn takes(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
@@ -54,10 +100,57 @@ impl Config {
         self
     }
 
+    /// What we want of session timers.
+    #[must_use]
+    pub fn session_timer(mut self, timer: SessionTimer) -> Self {
+        self.session_timer = timer;
+        self
+    }
+
+    /// The INFO packages the application takes; with none the agent says that it knows packages and takes none.
+    ///
+    /// A name that is no token ([RFC 3261 §25.1]) is passed over.
+    ///
+    /// [RFC 3261 §25.1]: https://www.rfc-editor.org/rfc/rfc3261#section-25.1
+    #[must_use]
+    pub fn info_packages(mut self, packages: impl IntoIterator<Item = impl Into<Text>>) -> Self {
+        let is_token = |name: &Text| name.parse::<Method>().is_ok();
+        self.info_packages = Some(packages.into_iter().map(Into::into).filter(is_token).collect());
+        self
+    }
+
+    /// The body types, as `application/media_control+xml`, that an INFO may have besides those of digits.
+    #[must_use]
+    pub fn info_types(mut self, types: impl IntoIterator<Item = impl Into<Text>>) -> Self {
+        self.info_types = types.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// What a 3xx to a request of ours does.
     #[must_use]
     pub fn redirects(mut self, redirects: Redirects) -> Self {
         self.redirects = redirects;
+        self
+    }
+
+    /// What a REFER may ask us to send. The application sends what is not INVITE, and reports on it.
+    #[must_use]
+    pub fn refers(mut self, methods: impl IntoIterator<Item = Method>) -> Self {
+        self.refers = methods.into_iter().collect();
+        self
+    }
+
+    /// How many REGISTER requests are begun in a second at most.
+    #[must_use]
+    pub fn registration_rate(mut self, each_second: u32) -> Self {
+        self.registration_rate = each_second;
+        self
+    }
+
+    /// Which device this is: `urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6`.
+    #[must_use]
+    pub fn instance(mut self, urn: impl Into<Text>) -> Self {
+        self.instance = Some(urn.into());
         self
     }
 
@@ -83,6 +176,10 @@ pub struct Limits {
     pub requests: usize,
     /// Requests of one call that wait for an answer. 16.
     pub requests_in_call: usize,
+    /// Octets of a MESSAGE of ours; only who knows that no hop on the way is UDP may send larger ones ([RFC 3428 §8]). 1,300.
+    ///
+    /// [RFC 3428 §8]: https://www.rfc-editor.org/rfc/rfc3428#section-8
+    pub message_bytes: usize,
     /// Events the application has not taken yet (used by the driver). 4,096.
     pub events: usize,
 }
@@ -95,6 +192,7 @@ impl Default for Limits {
             registrations: 10_000,
             requests: 10_000,
             requests_in_call: 16,
+            message_bytes: 1_300,
             events: 4_096,
         }
     }
@@ -126,6 +224,13 @@ impl Limits {
     #[must_use]
     pub fn requests(mut self, requests: usize) -> Self {
         self.requests = requests;
+        self
+    }
+
+    /// The octets of a MESSAGE of ours.
+    #[must_use]
+    pub fn message_bytes(mut self, octets: usize) -> Self {
+        self.message_bytes = octets;
         self
     }
 

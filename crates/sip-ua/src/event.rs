@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use sdp::Direction;
-use sip_msg::{Request, Response, RetryAfter, StatusCode, Text, Uri};
+use sip_msg::{Reason, Request, Response, RetryAfter, StatusCode, Text, Uri};
 use sip_txn::{Ending, Flow};
 
 use crate::registration::RegistrationStatus;
@@ -228,6 +228,8 @@ pub enum Event {
     OutOfDialog {
         /// The request's id.
         id: IncomingRequestId,
+        /// The call it came in, for one that came in a call's dialog (MESSAGE).
+        dialog: Option<DialogId>,
         /// Where it came from.
         flow: Flow,
         /// The request.
@@ -260,6 +262,10 @@ pub enum Event {
         status: Option<StatusCode>,
         /// One line for a person.
         reason: Text,
+        /// Why, as the peer put it in a Reason header of its BYE, CANCEL or refusal ([RFC 3326]): a claim, as all it says.
+        ///
+        /// [RFC 3326]: https://www.rfc-editor.org/rfc/rfc3326
+        cause: Option<Box<Reason>>,
         /// The response that ended it, with its headers (Contact of a 3xx, Retry-After, Warning …).
         response: Option<Response>,
     },

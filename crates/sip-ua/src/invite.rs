@@ -24,12 +24,20 @@
 
 mod change;
 mod ending;
+pub(crate) mod message;
+pub(crate) mod forks;
+pub(crate) mod info;
 mod multipart;
 pub(crate) mod offer_answer;
+mod readdress;
 pub(crate) mod redirect;
+mod referral;
+pub(crate) mod reliable;
 mod requests;
 #[cfg(test)]
 mod tests;
+pub(crate) mod session_timer;
+mod transfer;
 mod uac;
 mod uas;
 mod update;
@@ -39,7 +47,7 @@ pub(crate) use uas::final_response;
 use std::time::{Duration, Instant};
 
 use sdp::{Direction, SessionDescription};
-use sip_msg::{CSeq, To};
+use sip_msg::{CSeq, Reason, To};
 use sip_msg::{Method, Request, Response, StatusCode, Text};
 use sip_txn::{ClientId, Ending, SendOptions, ServerId};
 
@@ -47,11 +55,16 @@ use crate::auth::Authenticator;
 use crate::context::Context;
 use crate::dialog::{Dialog, DialogKey};
 use crate::error::CommandError;
-use crate::event::{DialogId, Event};
+use crate::event::DialogId;
 use crate::media_plan::MediaPlan;
-use change::Change;
+use change::{Change, Wish};
 use ending::{Bye, Farewell};
+use referral::Refers;
+use forks::{Fork, Siblings};
+use reliable::{Provisional, Unacknowledged};
 use requests::InDialog;
+use session_timer::{SessionTimer, Timer};
+use transfer::Transferring;
 use uac::Calling;
 use uas::{Alerting, AwaitAck};
 
@@ -67,6 +80,23 @@ pub(crate) struct InviteUsage {
     acks: Vec<Acked>,
     byes: Vec<Bye>,
     requests: Vec<InDialog>,
+    info: Option<Box<info::InfoState>>,
+    /// Why we hang up, for the peer to read.
+    parting: Option<Box<Reason>>,
+    /// Why the peer ended it.
+    cause: Option<Box<Reason>>,
+    timer: Timer,
+    /// The `o=` line that the peer's media was described with last, as a hash.
+    remote_origin: Option<u64>,
+    /// A transfer of ours that is not settled.
+    transferring: Option<Box<Transferring>>,
+    refers: Refers,
+    /// To make calls of further answers; where the others are hung up there is none.
+    siblings: Option<Box<Siblings>>,
+    /// Further answers that the agent has yet to make calls of.
+    forks: Vec<Fork>,
+    /// A reliable response of ours without its PRACK, when the INVITE has its final response.
+    unacknowledged: Option<Unacknowledged>,
     /// Every dialog of this usage that the index knows.
     keys: Vec<DialogKey>,
     /// What to say when the BYE has been answered.
@@ -107,10 +137,12 @@ struct Established {
     settled: Direction,
     /// Our 2xx that waits for its ACK.
     await_ack: Option<AwaitAck>,
-    /// Our re-INVITE, under way or to be tried again.
+    /// Our re-INVITE or UPDATE, under way or to be tried again.
     change: Option<Change>,
+    /// What came of our re-INVITE before its final response.
+    provisional: Provisional,
     /// What to change as soon as no INVITE is in progress.
-    wanted: Option<Direction>,
+    wanted: Option<Wish>,
     /// Hang up when the ACK has come: before it a callee may not ([RFC 3261 §15]).
     hang_up: bool,
 }
@@ -124,6 +156,7 @@ impl Established {
             settled: Direction::SendRecv,
             await_ack: None,
             change: None,
+            provisional: Provisional::default(),
             wanted: None,
             hang_up: false,
         }
@@ -154,6 +187,16 @@ impl InviteUsage {
             acks: Vec::new(),
             byes: Vec::new(),
             requests: Vec::new(),
+            info: None,
+            parting: None,
+            cause: None,
+            timer: Timer::new(SessionTimer::default()),
+            remote_origin: None,
+            transferring: None,
+            refers: Refers::default(),
+            siblings: None,
+            forks: Vec::new(),
+            unacknowledged: None,
             keys: Vec::new(),
             farewell: None,
             ended: false,
@@ -200,6 +243,8 @@ impl InviteUsage {
             && self.invites.is_empty()
             && self.byes.is_empty()
             && self.requests.is_empty()
+            && self.unacknowledged.is_none()
+            && !self.outlives()
     }
 
     /// Takes the usage's dialogs out of the index.
@@ -207,6 +252,11 @@ impl InviteUsage {
         for key in self.keys.drain(..) {
             context.dialogs.remove(&key);
         }
+    }
+
+    /// Says why in the CANCEL or BYE that follows.
+    pub(crate) fn part_because(&mut self, reason: Reason) {
+        self.parting = Some(Box::new(reason));
     }
 
     pub(crate) fn hang_up(&mut self, context: &mut Context, now: Instant) -> Result<(), CommandError> {
@@ -241,6 +291,7 @@ impl InviteUsage {
         response: Response,
     ) {
         let status = response.status();
+        self.note_packages_of(&response);
         if self.invites.iter().any(|sent| sent.client == client) {
             if status.is_success() {
                 self.answered(context, now, client, response);
@@ -252,8 +303,13 @@ impl InviteUsage {
             }
         } else if !status.is_provisional() {
             self.bye_answered(context, now, client, Some(&response));
-            self.request_answered(context, now, client, Ok(response));
+            if self.is_outside(client) {
+                self.outside_answered(context, now, Ok(response));
+            } else {
+                self.request_answered(context, now, client, Ok(response));
+            }
         }
+        self.continue_transfer(context, now);
     }
 
     /// A client transaction of this call is gone.
@@ -264,6 +320,7 @@ impl InviteUsage {
         client: ClientId,
         ending: Ending,
     ) {
+        self.siblings.take_if(|siblings| siblings.client == client);
         let invite = self.invites.iter().position(|sent| sent.client == client);
         self.acks.retain(|acked| acked.client != client);
         if let Some(at) = invite {
@@ -271,8 +328,13 @@ impl InviteUsage {
             self.unanswered(context, now, client, &ending);
         } else {
             self.bye_answered(context, now, client, None);
-            self.request_answered(context, now, client, Err(ending));
+            if self.is_outside(client) {
+                self.outside_answered(context, now, Err(ending));
+            } else {
+                self.request_answered(context, now, client, Err(ending));
+            }
         }
+        self.continue_transfer(context, now);
     }
 
     /// A 2xx to an INVITE of ours: the first, a repeated one, or one of another fork, in any state.
@@ -315,6 +377,9 @@ impl InviteUsage {
             self.acknowledge(context, now, client, &dialog, &request, None);
             return;
         }
+        if self.forked(context, now, client, &request, response) {
+            return;
+        }
         let contact = self.contact_of(&request);
         let Ok(dialog) = Dialog::of_response(&request, &contact, response) else { return };
         let offer = request.body().is_empty().then(|| offer_answer::of_response(response)).flatten();
@@ -354,6 +419,9 @@ impl InviteUsage {
         key: &DialogKey,
         request: Request,
     ) {
+        if *request.method() == Method::PRACK {
+            return self.pracked(context, now, server, key, &request);
+        }
         let number = request.headers().require::<CSeq>().map_or(0, |cseq| cseq.number);
         let Some(in_order) = self.receive(key, number) else {
             let known = *request.method() == Method::BYE;
@@ -368,14 +436,18 @@ impl InviteUsage {
             self.answer(context, now, server, &request, StatusCode::SERVER_INTERNAL_ERROR);
         } else if *request.method() == Method::BYE {
             self.answer(context, now, server, &request, StatusCode::OK);
+            self.cause = request.headers().all::<Reason>().find_map(Result::ok).map(Box::new);
             self.hung_up(context, now, key);
+        } else if matches!(*request.method(), Method::INVITE | Method::UPDATE)
+            && self.refuses_interval(context, now, server, &request)
+        {
+            // The answer names the time it takes.
         } else if *request.method() == Method::INVITE {
             self.reinvited(context, now, server, &request);
         } else if *request.method() == Method::UPDATE {
             self.updated(context, now, server, key, &request);
         } else if *request.method() == Method::INFO {
-            self.answer(context, now, server, &request, StatusCode::OK);
-            context.tell(Event::Info { dialog: self.id, request });
+            self.informed(context, now, server, request);
         } else {
             self.answer(context, now, server, &request, StatusCode::METHOD_NOT_ALLOWED);
         }
@@ -421,28 +493,34 @@ impl InviteUsage {
     }
 
     pub(crate) fn handle_timeout(&mut self, context: &mut Context, now: Instant) {
+        self.unacknowledged.take_if(|late| late.until <= now);
         match &self.state {
             State::Calling(_) => self.calling_timeout(context, now),
             State::Alerting(_) => self.alerting_timeout(context, now),
             State::Established(_) => {
                 self.await_ack_timeout(context, now);
                 self.change_timeout(context, now);
+                self.session_timeout(context, now);
             }
             State::Over(_) => {}
         }
+        self.transfer_timeout(context, now);
+        self.continue_transfer(context, now);
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        match &self.state {
+        let call = match &self.state {
             State::Calling(calling) => calling.deadline,
             State::Alerting(alerting) => alerting.poll_timeout(),
             State::Established(established) => {
                 let ack = established.await_ack.as_ref().map(AwaitAck::poll_timeout);
-                let change = established.change.as_ref().map(Change::poll_timeout);
-                ack.into_iter().chain(change).min()
+                let change = established.change.as_ref().and_then(Change::poll_timeout);
+                ack.into_iter().chain(change).chain(self.timer.poll_timeout()).min()
             }
             State::Over(_) => None,
-        }
+        };
+        let late = self.unacknowledged.as_ref().map(|late| late.until);
+        call.into_iter().chain(late).chain(self.transfer_poll_timeout()).min()
     }
 }
 

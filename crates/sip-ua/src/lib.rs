@@ -71,6 +71,7 @@
 
 mod agent;
 pub mod auth;
+mod claims;
 mod command;
 mod config;
 mod context;
@@ -82,20 +83,33 @@ mod event;
 mod ids;
 mod invite;
 mod media_plan;
+mod refer;
+pub mod policy;
 pub mod registrar;
 mod registration;
 mod request;
 mod screen;
+mod subscription;
 #[cfg(test)]
 mod scripted;
 mod target;
 
 pub use agent::Agent;
 pub use auth::Credentials;
-pub use command::{Account, Invite, OutOfDialog, Reply};
+pub use claims::Claims;
+pub use command::{Invite, OutOfDialog, Reply};
 pub use config::{Config, Limits};
 pub use dialog::{Dialog, Role};
 pub use error::CommandError;
-pub use event::{DialogId, Event, IncomingRequestId, Output, RegistrationId, RequestId, Side};
+pub use event::{DialogId, Event, IncomingRequestId, Output, ReferId, RegistrationId, RequestId, Side};
+pub use invite::info::InfoDtmf;
+pub use invite::forks::{EarlyMedia, Forks};
 pub use invite::redirect::Redirects;
+pub use invite::reliable::{Reliable, Ring};
+pub use invite::session_timer::{Refresher, SessionTimer};
 pub use media_plan::{MediaPlan, Refusal};
+pub use registration::{
+    Account, BackOff, Grant, GruuPolicy, Gruus, Outbound, Push, PushSupport, RegistrationStatus,
+};
+pub use refer::{Refer, ReferRequest, Transfer, TransferError, TransferTo};
+pub use subscription::{Retry, Termination};

@@ -223,7 +223,7 @@ impl Registrar {
                 self.handle_request(now, server, flow, request)
             }
             sip_txn::Event::Ack { flow, request } => self.forward_ack(now, flow, request),
-            sip_txn::Event::Cancelled { invite } => self.given_up(now, invite),
+            sip_txn::Event::Cancelled { invite, .. } => self.given_up(now, invite),
             sip_txn::Event::Response { client, response, .. } => self.responded(now, client, response),
             sip_txn::Event::ClientEnded { client, ending } => self.branch_ended(now, client, &ending),
             sip_txn::Event::FlowClosed { flow, .. } => {

@@ -13,6 +13,7 @@ use crate::command::OutOfDialog;
 use crate::context::{self, Context, Owner};
 use crate::error::CommandError;
 use crate::event::{Event, RequestId};
+use crate::invite::message::check_size;
 use crate::invite::offer_answer;
 use crate::target;
 
@@ -79,6 +80,7 @@ impl Outgoing {
         request: Request,
         credentials: Option<Credentials>,
     ) -> Result<Self, CommandError> {
+        check_size(context, &request)?;
         let client = context.send(now, request.clone(), Owner::Request(id))?;
         let auth = Authenticator::new(credentials);
         Ok(Self { id, client, request, auth, attempt: Attempt::default() })

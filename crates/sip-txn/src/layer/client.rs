@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use sip_msg::{CSeq, HostPort, Method, Request, Response, Route, StatusCode, Text, Uri, Via};
+use sip_msg::{CSeq, HostPort, Method, Reason, Request, Response, Route, StatusCode, Text, Uri, Via};
 
 use super::{LEARNT, TransactionLayer, Wake};
 use crate::invite_client::{self, Ended, InviteClient, Output};
@@ -118,6 +118,8 @@ pub(super) struct Client {
     /// Where TCP was put before UDP because of its size.
     oversize: Option<SocketAddr>,
     cancel_wanted: bool,
+    /// What the CANCEL says of it.
+    reason: Option<Box<Reason>>,
     cancelled: bool,
     /// A provisional response has come.
     provisional: bool,
@@ -140,6 +142,7 @@ impl Client {
             reopened: false,
             oversize: None,
             cancel_wanted: false,
+            reason: None,
             cancelled: false,
             provisional: false,
             refused: None,
@@ -255,12 +258,24 @@ impl TransactionLayer {
     ///
     /// [RFC 3261 §9.1]: https://www.rfc-editor.org/rfc/rfc3261#section-9.1
     pub fn cancel(&mut self, now: Instant, client: ClientId) {
+        self.cancel_with(now, client, None);
+    }
+
+    /// The same, and the CANCEL says why ([RFC 3326]).
+    ///
+    /// [RFC 3326]: https://www.rfc-editor.org/rfc/rfc3326
+    pub fn cancel_because(&mut self, now: Instant, client: ClientId, reason: Reason) {
+        self.cancel_with(now, client, Some(Box::new(reason)));
+    }
+
+    fn cancel_with(&mut self, now: Instant, client: ClientId, reason: Option<Box<Reason>>) {
         let now = self.clamp(now);
         let Some(entry) = self.clients.get_mut(client.0) else { return };
         if entry.method != Method::INVITE || entry.purpose != Purpose::Request {
             return;
         }
         entry.cancel_wanted = true;
+        entry.reason = reason;
         if let Stage::Running { .. } = entry.stage {
             self.cancel_if_ready(now, client);
         } else {
@@ -546,7 +561,7 @@ impl TransactionLayer {
         client.cancelled = true;
         let flow = *flow;
         let Some(request) = invite.request() else { return };
-        let cancel = invite_client::cancel(&request);
+        let cancel = invite_client::cancel(&request, client.reason.take().as_deref());
         let branch = request.headers().get::<Via>().ok().flatten();
         invite.handle_input(now, invite_client::Input::Cancelled);
         self.start_timers(id);

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
-use sip_msg::{Class, Host, Message, Method, Request, Response, StatusCode, Text, To, Via};
+use sip_msg::{Class, Host, Message, Method, Reason, Request, Response, StatusCode, Text, To, Via};
 
 use super::{TransactionLayer, Waiting, Wake};
 use crate::flows::Peer;
@@ -258,7 +258,8 @@ impl TransactionLayer {
             && let Some(Server { machine: Machine::Invite(machine), .. }) = self.servers.get(invite.0)
             && machine.is_proceeding()
         {
-            self.tell(Event::Cancelled { invite });
+            let reason = cancel.headers().all::<Reason>().find_map(Result::ok).map(Box::new);
+            self.tell(Event::Cancelled { invite, reason });
         }
     }
 

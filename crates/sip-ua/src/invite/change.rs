@@ -14,6 +14,7 @@ use sip_msg::RetryAfter;
 use sip_msg::{Method, Request, Response, StatusCode, Text};
 use sip_txn::{ClientId, Ending, ServerId};
 
+use super::reliable::{Provisional, Reliable};
 use super::requests::Purpose;
 use super::session_timer::Due;
 use super::{Established, InviteUsage, Sent, State, info, is_challenge, is_gone, offer_answer, patience, uas};
@@ -246,6 +247,7 @@ impl InviteUsage {
         context.introduce(&mut request);
         info::announce(context, request.headers_mut());
         self.timer.ask(&mut request);
+        established.provisional = Provisional::default();
         if let Some(offer) = &offer {
             request.set_body(offer_answer::APPLICATION_SDP, offer.clone());
         }
@@ -256,6 +258,10 @@ impl InviteUsage {
                 self.change_failed(context, now, StatusCode::SERVICE_UNAVAILABLE);
             }
             return;
+        }
+        if wish.what == What::TheirOffer {
+            // Their offer is to come in the 2xx, so that a refusal leaves no half-made agreement.
+            Reliable::Off.announce(request.headers_mut());
         }
         self.auth.authorize(&mut context.ids, &mut request);
         let sent = context.send_in(now, &established.dialog, request.clone(), Owner::Call(self.id));

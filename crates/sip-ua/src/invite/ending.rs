@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use sip_msg::{Method, Request, Response, StatusCode, Text};
+use sip_msg::{Method, Reason, Request, Response, StatusCode, Text};
 use sip_txn::ClientId;
 
 use super::{Established, InviteUsage, State, is_challenge};
@@ -66,7 +66,7 @@ impl InviteUsage {
     }
 
     pub(super) fn bye(&mut self, context: &mut Context, now: Instant, mut dialog: Dialog, main: bool) {
-        let request = bye_request(&mut dialog, &mut self.auth, context);
+        let request = bye_request(&mut dialog, &mut self.auth, self.parting.as_deref(), context);
         match context.send_in(now, &dialog, request, Owner::Call(self.id)) {
             Ok(client) => self.byes.push(Bye { client, dialog, attempt: Attempt::default(), main }),
             Err(_) if main => self.say_farewell(context),
@@ -88,7 +88,7 @@ impl InviteUsage {
             && is_challenge(response)
             && self.auth.challenged(context, response, &mut bye.attempt).is_ok()
         {
-            let request = bye_request(&mut bye.dialog, &mut self.auth, context);
+            let request = bye_request(&mut bye.dialog, &mut self.auth, self.parting.as_deref(), context);
             if let Ok(client) = context.send_in(now, &bye.dialog, request, Owner::Call(self.id)) {
                 self.byes.push(Bye { client, ..bye });
                 return;
@@ -136,7 +136,9 @@ impl InviteUsage {
                 (_, Side::Remote | Side::Error) => StatusCode::SERVICE_UNAVAILABLE,
             });
             tracing::debug!(call = self.id.0, ?by, %reason, "a call has ended");
-            context.tell(Event::Ended { dialog: self.id, by, status, reason, response });
+            let said = response.as_ref().and_then(|refusal| refusal.headers().all::<Reason>().find_map(Result::ok));
+            let cause = self.cause.take().or(said.map(Box::new));
+            context.tell(Event::Ended { dialog: self.id, by, status, reason, cause, response });
         }
     }
 
@@ -156,9 +158,83 @@ fn cancel_change(context: &mut Context, now: Instant, established: &Established)
     }
 }
 
-fn bye_request(dialog: &mut Dialog, auth: &mut Authenticator, context: &mut Context) -> Request {
+fn bye_request(
+    dialog: &mut Dialog,
+    auth: &mut Authenticator,
+    reason: Option<&Reason>,
+    context: &mut Context,
+) -> Request {
     let mut request = dialog.request(Method::BYE);
+    if let Some(reason) = reason {
+        request.headers_mut().push(reason);
+    }
     context.sign(&mut request);
     auth.authorize(&mut context.ids, &mut request);
     request
+}
+
+#[cfg(test)]
+mod tests {
+    use sip_msg::{HeaderName, Message};
+
+    use super::*;
+    use crate::scripted::{Plan, Scripted, answer};
+
+    fn elsewhere() -> Reason {
+        let mut reason = Reason::new("SIP");
+        reason.params.set("cause", "200");
+        reason
+    }
+
+    fn cause(lab: &mut Scripted) -> Option<(Text, Option<u16>)> {
+        match lab.event() {
+            Some(Event::Ended { cause, .. }) => cause.map(|reason| (reason.protocol.clone(), reason.cause())),
+            other => panic!("{other:?} is the end"),
+        }
+    }
+
+    // rfc: 3326 §2 — Reason in the BYE and in the CANCEL, when there is one to give
+    #[test]
+    fn the_peer_is_told_why() {
+        let mut lab = Scripted::new();
+        let (id, _, _) = lab.call_up(Plan::default());
+        lab.agent.hang_up_because(lab.now, id, elsewhere()).unwrap();
+        let bye = lab.sent_request(&Method::BYE);
+        assert_eq!(bye.headers().raw(HeaderName::REASON).unwrap(), b"SIP;cause=200");
+        let (id, sent) = lab.call(Plan::default());
+        lab.answer(&sent, 180, "peer");
+        lab.agent.hang_up_because(lab.now, id, elsewhere()).unwrap();
+        let cancel = lab.sent_request(&Method::CANCEL);
+        assert_eq!(cancel.headers().raw(HeaderName::REASON).unwrap(), b"SIP;cause=200");
+    }
+
+    // rfc: 3326 §2 — the Reason of a BYE, a CANCEL or a refusal reaches the application
+    #[test]
+    fn the_application_is_told_why() {
+        let mut lab = Scripted::new();
+        let (_, accepted) = lab.called_up(Plan::default());
+        let mut bye = lab.peer_request(Method::BYE, 11, Some(&Message::from(accepted)));
+        bye.headers_mut().push_raw(HeaderName::REASON, "Q.850;cause=16;text=\"Terminated\"").unwrap();
+        lab.receive(bye);
+        assert_eq!(cause(&mut lab), Some(("Q.850".into(), Some(16))));
+
+        let mut lab = Scripted::new();
+        let (_, invite) = lab.called();
+        let mut cancel = invite.to_bytes().to_vec();
+        cancel.splice(..6, *b"CANCEL");
+        let text = String::from_utf8(cancel).unwrap().replace("CSeq: 10 INVITE", "CSeq: 10 CANCEL");
+        let head = text.split("Content-Type").next().unwrap();
+        let head = head.replace("Content-Length", "X-Length");
+        let cancel = format!("{head}Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\nContent-Length: 0\r\n\r\n");
+        let cancel = Message::parse(cancel.into_bytes(), &sip_msg::Limits::default()).unwrap();
+        lab.receive(cancel);
+        assert_eq!(cause(&mut lab), Some(("SIP".into(), Some(200))));
+
+        let mut lab = Scripted::new();
+        let (_, sent) = lab.call(Plan::default());
+        let mut refusal = answer(&sent, 480, "peer");
+        refusal.headers_mut().push_raw(HeaderName::REASON, "Q.850;cause=19").unwrap();
+        lab.receive(refusal);
+        assert_eq!(cause(&mut lab), Some(("Q.850".into(), Some(19))));
+    }
 }

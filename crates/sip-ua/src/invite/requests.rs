@@ -19,12 +19,12 @@ use crate::event::{Event, ReferId, RequestId};
 pub(super) enum Purpose {
     /// The application's own: it hears of the answer as it is.
     Application(RequestId),
+    /// A digit of the application's; the next one waits for its answer.
+    Digit(RequestId),
     /// Confirms a reliable provisional response.
     Prack,
     /// A change of the session or its refresh, by UPDATE.
     Change,
-    /// A digit of the application's; the next one waits for its answer.
-    Digit(RequestId),
     /// Asks the peer to call somebody else.
     Refer,
     /// Reports on what the peer asked for.
@@ -128,9 +128,9 @@ impl InviteUsage {
         };
         match purpose {
             Purpose::Application(id) => context.tell(Event::Response { id, result }),
+            Purpose::Digit(id) => self.digit_answered(context, now, id, result),
             Purpose::Prack => return self.prack_answered(context, now, &remote_tag, &result),
             Purpose::Change => self.update_answered(context, now, &result),
-            Purpose::Digit(id) => self.digit_answered(context, now, id, result),
             Purpose::Refer => self.refer_answered(context, now, &result),
             Purpose::Notify(id) => context.news.push_back(News::Notified(id, result)),
         }

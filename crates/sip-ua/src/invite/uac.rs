@@ -5,13 +5,17 @@
 
 use std::time::Instant;
 
-use sdp::Direction;
+use sdp::{Direction, SessionDescription};
 use sip_msg::{CSeq, CallId, Contact, From, To};
 use sip_msg::{Method, Request, Response, StatusCode, Text, Uri};
 use sip_txn::{ClientId, Ending};
 
+use super::forks::{EarlyMedia, Forks, Settled, Siblings};
+use super::change::hear;
 use super::redirect::Targets;
-use super::{Established, Farewell, InviteUsage, Sent, State, is_challenge, offer_answer, patience};
+use super::session_timer::Timer;
+use super::reliable::{Heard, Reliable};
+use super::{Established, Farewell, InviteUsage, Sent, State, info, is_challenge, offer_answer, patience};
 use crate::auth::{Attempt, Authenticator};
 use crate::command::Invite;
 use crate::context::{self, Context, Owner};
@@ -34,6 +38,12 @@ pub(super) struct Calling {
     template: Box<dyn MediaPlan>,
     late_offer: bool,
     pub(super) early: Vec<Early>,
+    /// We take reliable provisional responses.
+    reliable: bool,
+    forks: Forks,
+    pub(super) early_media: EarlyMedia,
+    /// Whose early media is heard: the peer's tag.
+    pub(super) heard_tag: Option<Text>,
     pub(super) attempt: Attempt,
     /// We have given up, and why; the final response is still to come.
     cancelled: Option<Farewell>,
@@ -45,8 +55,20 @@ pub(super) struct Calling {
 #[derive(Debug)]
 pub(super) struct Early {
     pub(super) dialog: Dialog,
-    /// Its plan, once a provisional response has answered our offer.
-    plan: Option<Box<dyn MediaPlan>>,
+    /// Its plan, once a provisional response has answered our offer, or our PRACK the callee's.
+    pub(super) plan: Option<Box<dyn MediaPlan>>,
+    pub(super) heard: Heard,
+    /// The offer of the INVITE, or that of a reliable response, has its answer in a message that cannot get lost. Before
+    /// that it is a preview ([RFC 6337 §3.1.1]), and neither side may offer again.
+    ///
+    /// [RFC 6337 §3.1.1]: https://www.rfc-editor.org/rfc/rfc6337#section-3.1.1
+    pub(super) settled: bool,
+    /// Why there can be no media in this dialog.
+    pub(super) trouble: Option<Text>,
+    /// The `o=` line that its media was described with, as a hash.
+    pub(super) remote_origin: Option<u64>,
+    /// It rings no more (199), though its PRACK may be under way.
+    pub(super) ended: bool,
 }
 
 impl Calling {
@@ -74,7 +96,8 @@ impl InviteUsage {
         let user = invite.contact_user.clone().or_else(|| invite.from.uri.raw_user().map(Text::from));
         let secure = invite.target.is_sips() || first.is_some_and(Uri::is_sips);
         let remote = target::address(first, &uri);
-        let contact = target::contact(&context.layer, transport, remote.as_ref(), user.as_deref(), secure);
+        let made = || target::contact(&context.layer, transport, remote.as_ref(), user.as_deref(), secure);
+        let contact = invite.contact.clone().unwrap_or_else(made);
 
         let mut from = From::new(invite.from);
         from.set_tag(context.ids.tag());
@@ -92,8 +115,14 @@ impl InviteUsage {
             .build();
         context::push_all(request.headers_mut(), &invite.headers)?;
         context.introduce(&mut request);
+        let mut timer = Timer::new(invite.session_timer.unwrap_or(context.config.session_timer));
+        timer.ask(&mut request);
+        info::announce(context, request.headers_mut());
+        let reliable = invite.reliable.unwrap_or(context.config.reliable);
+        reliable.announce(request.headers_mut());
         if !invite.late_offer {
             let offer = plan.offer(Direction::SendRecv);
+            context.config.policy.check_keys(Some(&offer), secure || transport.is_secure())?;
             request.set_body(offer_answer::APPLICATION_SDP, offer_answer::body(&offer));
         }
         let client = context.send(now, request.clone(), Owner::Call(id))?;
@@ -104,6 +133,10 @@ impl InviteUsage {
             template: plan,
             late_offer: invite.late_offer,
             early: Vec::new(),
+            reliable: reliable != Reliable::Off,
+            forks: invite.forks,
+            early_media: invite.early_media,
+            heard_tag: None,
             targets: Targets::new(invite.redirects.unwrap_or(context.config.redirects)),
             attempt: Attempt::default(),
             cancelled: None,
@@ -111,7 +144,9 @@ impl InviteUsage {
         };
         let mut usage =
             Self::new(id, Authenticator::new(invite.credentials), State::Calling(Box::new(calling)));
+        usage.timer = timer;
         usage.invites.push(Sent { client, request });
+        usage.serve(invite.refer);
         Ok(usage)
     }
 
@@ -128,7 +163,10 @@ impl InviteUsage {
     pub(super) fn give_up(&mut self, context: &mut Context, now: Instant, why: Farewell) {
         let State::Calling(calling) = &mut self.state else { return };
         if calling.cancelled.is_none() {
-            context.layer.cancel(now, calling.client);
+            match self.parting.as_deref() {
+                Some(reason) => context.layer.cancel_because(now, calling.client, reason.clone()),
+                None => context.layer.cancel(now, calling.client),
+            }
             calling.cancelled = Some(why);
             calling.deadline = Some(now + patience(context));
         }
@@ -156,43 +194,69 @@ impl InviteUsage {
     pub(super) fn progressed(
         &mut self,
         context: &mut Context,
-        _now: Instant,
+        now: Instant,
         client: ClientId,
         response: Response,
     ) {
-        let State::Calling(calling) = &mut self.state else { return };
-        if calling.client != client || calling.cancelled.is_some() {
-            return;
-        }
-        if response.status() == StatusCode::TRYING {
-            context.tell(Event::Trying { dialog: self.id });
-            return;
-        }
-        let tag = response.headers().require::<To>().ok().and_then(|to| to.params.text("tag"));
-        let mut new = None;
-        let early_media = match tag {
-            None => false,
-            Some(tag) => {
-                if calling.early_of(&tag).is_none() && calling.early.len() < context.config.limits.forks {
-                    let dialog = Dialog::of_response(&calling.request, &calling.contact, &response);
-                    if let Ok(dialog) = dialog {
-                        new = Some(dialog.clone());
-                        calling.early.push(Early { dialog, plan: None });
-                    }
-                }
-                calling.take_early_answer(&tag, &response)
-            }
+        let State::Calling(calling) = &mut self.state else {
+            return self.change_progressed(context, now, client, &response);
         };
+        if calling.client != client {
+            return;
+        }
+        let cancelled = calling.cancelled.is_some();
+        let status = response.status();
+        if status == StatusCode::TRYING {
+            if !cancelled {
+                context.tell(Event::Trying { dialog: self.id });
+            }
+            return;
+        }
+        let number = Heard::number(&response).filter(|_| calling.reliable);
+        let tag = response.headers().require::<To>().ok().and_then(|to| to.params.text("tag"));
+        let tag = tag.unwrap_or_default();
+        let over = status == StatusCode::EARLY_DIALOG_TERMINATED;
+        let new = calling.add_early(&tag, &response, context.config.limits.forks);
+        let Some(early) = calling.early.iter_mut().find(|early| early.dialog.remote_tag() == &*tag) else {
+            // No dialog comes of it: it has no tag, or there are too many.
+            if !cancelled && !over {
+                self.report_progress(context, status);
+                context.tell(Event::Ringing { dialog: self.id, response, early_media: false });
+            }
+            return;
+        };
+        if number.is_some_and(|number| !early.heard.is_next(number)) {
+            return;
+        }
+        let before = early.plan.is_some();
+        let answer = early.take_description(&*calling.template, calling.late_offer, &response, number.is_some());
+        let early_media = early.plan.is_some();
+        if over {
+            calling.early_ended(&tag);
+            if number.is_none() {
+                calling.forget_ended(&tag);
+            }
+        } else if early_media && !before && !cancelled {
+            calling.choose_heard(&tag);
+        }
         if let Some(dialog) = new {
             self.keep_key(context, &dialog);
         }
-        context.tell(Event::Ringing { dialog: self.id, response, early_media });
+        if let Some(number) = number {
+            self.confirm_provisional(context, now, &tag, &response, number, answer.as_ref());
+        }
+        if !cancelled {
+            self.report_progress(context, status);
+            let early_media = early_media && !over;
+            context.tell(Event::Ringing { dialog: self.id, response, early_media });
+        }
     }
 
     /// The first 2xx: the call stands, unless we have given it up meanwhile.
     pub(super) fn call_answered(&mut self, context: &mut Context, now: Instant, response: Response) {
         let State::Calling(calling) = std::mem::replace(&mut self.state, State::Over(None)) else { return };
-        let Calling { client, contact, template, late_offer, mut early, cancelled, request, .. } = *calling;
+        let Calling { client, contact, template, late_offer, mut early, forks, cancelled, request, .. } =
+            *calling;
         let sent = self.invites.iter().find(|sent| sent.client == client).map(|sent| sent.request.clone());
         // As it was sent: the ACK repeats its credentials.
         let request = sent.unwrap_or(request);
@@ -201,42 +265,24 @@ impl InviteUsage {
             response.headers().require::<To>().ok().and_then(|to| to.params.text("tag")).unwrap_or_default();
         let known =
             early.iter().position(|early| early.dialog.remote_tag() == &*tag).map(|at| early.swap_remove(at));
-        let (mut dialog, plan) = match known {
-            Some(early) => (early.dialog, early.plan),
-            None => match Dialog::of_response(&request, &contact, &response) {
-                Ok(dialog) => (dialog, None),
-                // Message::check passed both messages; their dialog headers can be read.
-                Err(_) => return self.end(context, Farewell::local(), Some(response)),
-            },
+        let dialog = match &known {
+            Some(early) => Ok(early.dialog.clone()),
+            None => Dialog::of_response(&request, &contact, &response),
         };
+        // Message::check passed both messages; their dialog headers can be read.
+        let Ok(mut dialog) = dialog else { return self.end(context, Farewell::local(), Some(response)) };
         dialog.take_route_set(&response);
         dialog.refresh_target(response.headers());
+        self.timer = self.timer.of_dialog();
+        self.timer.answered(now, response.headers());
         self.keep_key(context, &dialog);
-
-        let description = offer_answer::of_response(&response);
-        let mut answer = None;
-        let mut trouble = None;
-        let plan = match (plan, description) {
-            // RFC 3261 §13.2.1: the first answer counts, in whichever response it came.
-            (Some(plan), _) => plan,
-            (None, None) => {
-                trouble = Some("the 200 has no session description".into());
-                template
-            }
-            (None, Some(description)) => {
-                let mut plan = template;
-                let outcome = if late_offer {
-                    plan.answer(&description).map(|made| answer = Some(made))
-                } else {
-                    plan.accept(&description)
-                };
-                if let Err(refusal) = outcome {
-                    answer = late_offer.then(|| offer_answer::refuse_all(&description));
-                    trouble = Some(refusal.text);
-                }
-                plan
-            }
-        };
+        if forks == Forks::All && cancelled.is_none() {
+            let template = template.fork();
+            self.siblings = Some(Box::new(Siblings { client, contact, template, late_offer, early }));
+        }
+        let Settled { plan, answer, trouble, remote_origin } =
+            Settled::by(known, template, late_offer, &response);
+        self.remote_origin = remote_origin;
         self.acknowledge(context, now, client, &dialog, &request, answer.as_ref());
         let mut established = Established::new(dialog, plan);
         established.plan.confirm();
@@ -248,6 +294,7 @@ impl InviteUsage {
             let reason = Text::from(format!("no media agreed: {reason}"));
             self.break_off(context, now, Some(StatusCode::NOT_ACCEPTABLE_HERE), reason);
         } else {
+            self.report_progress(context, response.status());
             context.tell(Event::Answered { dialog: self.id, response });
         }
     }
@@ -272,7 +319,13 @@ impl InviteUsage {
             self.state = State::Over(None);
             return self.end(context, why, Some(response));
         }
-        if is_challenge(&response) {
+        if self.timer.raise(&response) {
+            self.timer.ask(&mut calling.request);
+            match self.call_again(context, now) {
+                Ok(()) => return,
+                Err(error) => reason = error.to_string().into(),
+            }
+        } else if is_challenge(&response) {
             match self.auth.challenged(context, &response, &mut calling.attempt) {
                 Ok(()) => match self.call_again(context, now) {
                     Ok(()) => return,
@@ -300,6 +353,7 @@ impl InviteUsage {
         self.auth.authorize(&mut context.ids, &mut request);
         calling.client = context.send(now, request.clone(), Owner::Call(self.id))?;
         calling.early.clear();
+        calling.heard_tag = None;
         self.invites.push(Sent { client: calling.client, request });
         Ok(())
     }
@@ -333,21 +387,70 @@ impl InviteUsage {
 }
 
 impl Calling {
-    /// Takes an answer to our offer out of a provisional response; whether this dialog has early media now.
-    fn take_early_answer(&mut self, tag: &str, response: &Response) -> bool {
-        let late_offer = self.late_offer;
-        let template = &self.template;
-        let Some(early) = self.early.iter_mut().find(|early| early.dialog.remote_tag() == tag) else {
-            return false;
-        };
-        if early.plan.is_none()
-            && !late_offer
-            && let Some(answer) = offer_answer::of_response(response)
-        {
-            let mut plan = template.fork();
-            // A refused preview is not the end: the 2xx decides.
-            early.plan = plan.accept(&answer).is_ok().then_some(plan);
+    /// A place that has not rung before: its dialog, if one comes of this response and there is room.
+    fn add_early(&mut self, tag: &Text, response: &Response, limit: usize) -> Option<Dialog> {
+        let reliable = self.reliable && Heard::number(response).is_some();
+        // RFC 6228 §4: a 199 that comes first makes no dialog, unless it must be confirmed.
+        let over = response.status() == StatusCode::EARLY_DIALOG_TERMINATED && !reliable;
+        if tag.is_empty() || over || self.early.len() >= limit || self.early_of(tag).is_some() {
+            return None;
         }
-        early.plan.is_some()
+        let dialog = Dialog::of_response(&self.request, &self.contact, response).ok()?;
+        self.early.push(Early {
+            dialog: dialog.clone(),
+            plan: None,
+            heard: Heard::default(),
+            settled: false,
+            trouble: None,
+            remote_origin: None,
+            ended: false,
+        });
+        Some(dialog)
+    }
+}
+
+impl Early {
+    /// The dialog and the plan, where it has media.
+    pub(super) fn parts(&mut self) -> Option<(&mut Dialog, &mut Box<dyn MediaPlan>)> {
+        self.plan.as_mut().map(|plan| (&mut self.dialog, plan))
+    }
+
+    /// Takes the session description of a provisional response; what the PRACK answers to it.
+    ///
+    /// To our offer it is the answer: for good in a reliable response, a preview in another, which the first description
+    /// of the dialog is heard as all the same. Without an offer of ours a reliable one is the callee's offer.
+    fn take_description(
+        &mut self,
+        template: &dyn MediaPlan,
+        late_offer: bool,
+        response: &Response,
+        reliable: bool,
+    ) -> Option<SessionDescription> {
+        if self.settled || (late_offer && !reliable) {
+            return None;
+        }
+        let description = offer_answer::of_response(response)?;
+        self.settled = reliable;
+        if self.plan.is_some() {
+            return None;
+        }
+        hear(&mut self.remote_origin, &description);
+        let mut plan = template.fork();
+        let mut answer = None;
+        let outcome = if late_offer {
+            plan.answer(&description).map(|made| answer = Some(made))
+        } else {
+            plan.accept(&description)
+        };
+        match outcome {
+            Ok(()) => self.plan = Some(plan),
+            Err(refusal) if reliable => {
+                answer = late_offer.then(|| offer_answer::refuse_all(&description));
+                self.trouble = Some(refusal.text);
+            }
+            // A refused preview is not the end: the 2xx decides.
+            Err(_) => {}
+        }
+        answer
     }
 }

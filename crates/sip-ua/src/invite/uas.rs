@@ -6,11 +6,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sdp::SessionDescription;
-use sip_msg::{CSeq, Contact, Expires, RecordRoute};
+use sip_msg::{CSeq, Contact, Expires, Reason, RecordRoute};
 use sip_msg::{Class, Request, Response, StatusCode, Text, Uri};
 use sip_txn::{Flow, ServerId};
 
-use super::{Established, Farewell, InviteUsage, State, offer_answer, patience};
+use super::change::hear;
+use super::session_timer::Timer;
+use super::reliable::{Ring, Sender};
+use super::{Established, Farewell, InviteUsage, State, info, offer_answer, patience};
 use crate::auth::Authenticator;
 use crate::command::Reply;
 use crate::context::{self, Context};
@@ -24,19 +27,59 @@ use crate::target;
 ///
 /// [RFC 3261 §13.3.1.1]: https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1.1
 const PROVISIONAL_INTERVAL: Duration = Duration::from_secs(60);
+/// The same for one that cannot get lost ([RFC 3262 §3]).
+///
+/// [RFC 3262 §3]: https://www.rfc-editor.org/rfc/rfc3262#section-3
+const RELIABLE_INTERVAL: Duration = Duration::from_secs(150);
 
 /// A call that waits for our answer.
 #[derive(Debug)]
 pub(super) struct Alerting {
-    server: ServerId,
+    pub(super) server: ServerId,
     request: Request,
     pub(super) dialog: Dialog,
-    offer: Option<SessionDescription>,
-    /// The plan that answered the offer in a provisional response, and the answer: the 2xx repeats it.
-    early: Option<(Box<dyn MediaPlan>, Option<Bytes>)>,
-    provisional: Option<(Instant, Response)>,
+    pub(super) offer: Option<SessionDescription>,
+    /// The plan that a provisional response was given with.
+    pub(super) plan: Option<Box<dyn MediaPlan>>,
+    /// Its answer to the offer: until it has gone out reliably, each response repeats it, the 2xx too.
+    answer: Option<Bytes>,
+    pub(super) exchange: Exchange,
+    pub(super) sender: Sender,
+    /// Accepted; the 2xx waits for a PRACK ([RFC 3262 §5]).
+    ///
+    /// [RFC 3262 §5]: https://www.rfc-editor.org/rfc/rfc3262#section-5
+    pub(super) accepted: bool,
+    provisional: Option<Repeat>,
     /// When the caller's Expires runs out.
     expires_at: Option<Instant>,
+}
+
+/// How far offer and answer of an INVITE have come in reliable provisional responses ([RFC 6337 §2.2]).
+///
+/// [RFC 6337 §2.2]: https://www.rfc-editor.org/rfc/rfc6337#section-2.2
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Exchange {
+    /// Nothing was said that cannot get lost: the 2xx has the answer, or the offer.
+    Open,
+    /// Our answer or offer is in a reliable response without its PRACK.
+    Sent,
+    /// Both sides have both; the 2xx says nothing more.
+    Settled,
+}
+
+/// The last provisional response, said again from time to time.
+#[derive(Debug)]
+struct Repeat {
+    at: Instant,
+    response: Response,
+    reliable: bool,
+}
+
+impl Repeat {
+    fn new(now: Instant, response: Response, reliable: bool) -> Self {
+        let interval = if reliable { RELIABLE_INTERVAL } else { PROVISIONAL_INTERVAL };
+        Self { at: now + interval, response, reliable }
+    }
 }
 
 /// Our 2xx, repeated until its ACK comes ([RFC 3261 §13.3.1.4]).
@@ -64,7 +107,13 @@ impl AwaitAck {
 
 impl Alerting {
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.provisional.iter().map(|(at, _)| *at).chain(self.expires_at).min()
+        let repeat = self.provisional.as_ref().map(|repeat| repeat.at);
+        repeat.into_iter().chain(self.sender.poll_timeout()).chain(self.expires_at).min()
+    }
+
+    /// Whether the caller may know our tag.
+    pub(super) fn has_rung(&self) -> bool {
+        self.provisional.is_some()
     }
 
     /// A bare final response.
@@ -81,6 +130,9 @@ impl Alerting {
         }
         let mut response = builder.build();
         context.sign_response(&mut response, capabilities);
+        if status.class() != Class::Failure {
+            info::announce_back(context, &self.request, &mut response);
+        }
         response
     }
 }
@@ -104,58 +156,95 @@ impl InviteUsage {
                 .detach();
         let dialog = Dialog::of_request(&request, &tag, contact)?;
         let expires = request.headers().get::<Expires>().ok().flatten();
+        let mut remote_origin = None;
+        if let Some(offer) = &offer {
+            hear(&mut remote_origin, offer);
+        }
         let alerting = Alerting {
             server,
             dialog: dialog.clone(),
             offer,
-            early: None,
+            plan: None,
+            answer: None,
+            exchange: Exchange::Open,
+            sender: Sender::new(&request, context.config.reliable),
+            accepted: false,
             provisional: None,
             expires_at: expires.map(|Expires(seconds)| now + Duration::from_secs(seconds.into())),
             request: request.clone(),
         };
         let mut usage = Self::new(id, Authenticator::default(), State::Alerting(Box::new(alerting)));
+        usage.timer = Timer::new(context.config.session_timer);
+        usage.remote_origin = remote_origin;
         usage.keep_key(context, &dialog);
+        usage.note_packages(dialog.remote_tag(), request.headers());
         context.servers.insert(server, id);
         context.tell(Event::Incoming { dialog: id, flow, request });
         Ok(usage)
     }
 
+    /// Whether the caller takes reliable provisional responses.
+    pub(crate) fn takes_reliable(&self) -> bool {
+        matches!(&self.state, State::Alerting(alerting) if alerting.sender.taken)
+    }
+
     /// Sends a provisional response, with our answer if there is a plan and the caller offered.
-    pub(crate) fn ring(
-        &mut self,
-        context: &mut Context,
-        now: Instant,
-        status: StatusCode,
-        plan: Option<Box<dyn MediaPlan>>,
-    ) -> Result<(), CommandError> {
+    pub(crate) fn ring(&mut self, context: &mut Context, now: Instant, ring: Ring) -> Result<(), CommandError> {
+        let Ring { status, plan, reliable } = ring;
         if !status.is_provisional() || status == StatusCode::TRYING {
             return Err(CommandError::Misuse("ring: the status is one of 101 to 199"));
         }
         let name = self.state.name();
-        let State::Alerting(alerting) = &mut self.state else {
-            return Err(CommandError::WrongState { command: "ring", state: name });
+        let alerting = match &mut self.state {
+            State::Alerting(alerting) if !alerting.accepted => alerting,
+            _ => return Err(CommandError::WrongState { command: "ring", state: name }),
         };
+        let reliable = alerting.sender.decide(reliable)?;
         if let Some(mut plan) = plan
-            && alerting.early.is_none()
+            && alerting.plan.is_none()
         {
-            let answer = match alerting.offer.as_ref().map(|offer| plan.answer(offer)) {
-                // Without an offer ours waits for the 2xx: an unreliable response may carry none.
-                None => None,
-                Some(Ok(answer)) => Some(offer_answer::body(&answer)),
+            match alerting.offer.as_ref().map(|offer| plan.answer(offer)) {
+                None => {}
+                Some(Ok(answer)) => alerting.answer = Some(offer_answer::body(&answer)),
                 Some(Err(refusal)) => return Err(self.refuse_offer(context, now, refusal)),
-            };
-            alerting.early = Some((plan, answer));
+            }
+            alerting.plan = Some(plan);
         }
-        let mut response = alerting.response(context, status, false);
-        if let Some((_, Some(answer))) = &alerting.early {
-            response.set_body(offer_answer::APPLICATION_SDP, answer.clone());
+        let description = match (alerting.exchange, &alerting.offer, &mut alerting.plan) {
+            // RFC 6337 §3.1.1: once said reliably it is not said again.
+            (Exchange::Sent | Exchange::Settled, _, _) => None,
+            (Exchange::Open, Some(_), _) => alerting.answer.clone(),
+            // RFC 3262 §5: the first reliable message to a caller that made no offer makes one; no other may.
+            (Exchange::Open, None, Some(plan)) if reliable => {
+                Some(offer_answer::body(&plan.offer(sdp::Direction::SendRecv)))
+            }
+            (Exchange::Open, None, None) if reliable => {
+                return Err(CommandError::Misuse(
+                    "ring: the caller made no offer, so that a reliable response needs a media plan",
+                ));
+            }
+            (Exchange::Open, None, _) => None,
+        };
+        let bare = alerting.response(context, status, false);
+        let mut response = bare.clone();
+        let describes = description.is_some();
+        if let Some(description) = description {
+            response.set_body(offer_answer::APPLICATION_SDP, description);
         }
-        context.respond(now, alerting.server, response.clone());
-        alerting.provisional = Some((now + PROVISIONAL_INTERVAL, response));
+        if reliable {
+            if describes {
+                alerting.exchange = Exchange::Sent;
+            }
+            alerting.provisional = Some(Repeat::new(now, bare, true));
+            alerting.sender.send(context, now, alerting.server, response, describes);
+        } else {
+            context.respond(now, alerting.server, response.clone());
+            alerting.provisional = Some(Repeat::new(now, response, false));
+        }
         Ok(())
     }
 
-    /// Answers the call with 200.
+    /// Answers the call with 200, which waits for the PRACK of a session description.
     pub(crate) fn accept(
         &mut self,
         context: &mut Context,
@@ -163,30 +252,66 @@ impl InviteUsage {
         plan: Option<Box<dyn MediaPlan>>,
     ) -> Result<(), CommandError> {
         let name = self.state.name();
-        let State::Alerting(alerting) = &mut self.state else {
-            return Err(CommandError::WrongState { command: "accept", state: name });
+        let alerting = match &mut self.state {
+            State::Alerting(alerting) if !alerting.accepted => alerting,
+            _ => return Err(CommandError::WrongState { command: "accept", state: name }),
         };
-        let (mut plan, answer) = match (alerting.early.take(), plan) {
-            (Some((early, Some(answer))), _) => (early, Some(answer)),
-            (_, Some(plan)) | (Some((plan, None)), None) => (plan, None),
-            (None, None) => return Err(CommandError::Misuse("accept: a media plan is needed")),
-        };
-        let offered = alerting.offer.is_none();
-        let body = match (answer, &alerting.offer) {
-            (Some(answer), _) => answer,
-            (None, None) => offer_answer::body(&plan.offer(sdp::Direction::SendRecv)),
-            (None, Some(offer)) => match plan.answer(offer) {
-                Ok(answer) => offer_answer::body(&answer),
-                Err(refusal) => return Err(self.refuse_offer(context, now, refusal)),
-            },
-        };
+        if let Some(mut plan) = plan
+            && (alerting.plan.is_none() || (alerting.exchange == Exchange::Open && alerting.answer.is_none()))
+        {
+            match alerting.offer.as_ref().map(|offer| plan.answer(offer)) {
+                None => {}
+                Some(Ok(answer)) => alerting.answer = Some(offer_answer::body(&answer)),
+                Some(Err(refusal)) => return Err(self.refuse_offer(context, now, refusal)),
+            }
+            alerting.plan = Some(plan);
+        }
+        if alerting.plan.is_none() {
+            return Err(CommandError::Misuse("accept: a media plan is needed"));
+        }
+        if alerting.sender.drop_waiting() && !alerting.sender.holds_success() {
+            // The answer had not gone out yet; the 2xx has it now.
+            alerting.exchange = Exchange::Open;
+        }
+        if alerting.sender.holds_success() {
+            alerting.accepted = true;
+        } else {
+            self.answer_call(context, now);
+        }
+        Ok(())
+    }
+
+    /// Sends the 2xx of a call that has been accepted.
+    pub(super) fn answer_call(&mut self, context: &mut Context, now: Instant) {
+        let Some(alerting) = self.close_alerting(context, now) else { return };
         let mut response = alerting.response(context, StatusCode::OK, true);
-        response.set_body(offer_answer::APPLICATION_SDP, body);
-        let wait = send_success(context, now, alerting.server, &alerting.request, response, true, offered);
-        let mut established = Established::new(alerting.dialog.clone(), plan);
+        let Alerting { server, request, dialog, offer, plan, answer, exchange, .. } = *alerting;
+        // accept() has seen to it that there is one.
+        let Some(mut plan) = plan else { return };
+        let offered = offer.is_none() && exchange != Exchange::Settled;
+        if exchange != Exchange::Settled {
+            let made = answer.unwrap_or_else(|| offer_answer::body(&plan.offer(sdp::Direction::SendRecv)));
+            response.set_body(offer_answer::APPLICATION_SDP, made);
+        }
+        self.timer.accept(now, request.headers(), &mut response);
+        let wait = send_success(context, now, server, &request, response, true, offered);
+        let mut established = Established::new(dialog, plan);
         established.await_ack = Some(wait);
         self.state = State::Established(Box::new(established));
-        Ok(())
+    }
+
+    /// The INVITE gets its final response now; what the caller may still confirm is remembered ([RFC 3262 §3]).
+    pub(super) fn close_alerting(&mut self, context: &Context, now: Instant) -> Option<Box<Alerting>> {
+        match std::mem::replace(&mut self.state, State::Over(None)) {
+            State::Alerting(alerting) => {
+                self.unacknowledged = alerting.sender.unacknowledged(now + patience(context));
+                Some(alerting)
+            }
+            state @ (State::Calling(_) | State::Established(_) | State::Over(_)) => {
+                self.state = state;
+                None
+            }
+        }
     }
 
     /// The application refuses the call.
@@ -216,19 +341,19 @@ impl InviteUsage {
         };
         let response = final_response(context, &alerting.request, &reply, alerting.dialog.local_tag())?;
         context.respond(now, alerting.server, response);
-        self.state = State::Over(None);
+        self.close_alerting(context, now);
         self.end(context, farewell, None);
         Ok(())
     }
 
     /// Our media cannot answer the caller's offer: 488.
-    fn refuse_offer(&mut self, context: &mut Context, now: Instant, refusal: Refusal) -> CommandError {
+    pub(super) fn refuse_offer(&mut self, context: &mut Context, now: Instant, refusal: Refusal) -> CommandError {
         let State::Alerting(alerting) = &self.state else { return CommandError::Refused(refusal) };
         let status = StatusCode::NOT_ACCEPTABLE_HERE;
         let mut response = alerting.response(context, status, false);
         response.headers_mut().push(&offer_answer::warning(&refusal));
         context.respond(now, alerting.server, response);
-        self.state = State::Over(None);
+        self.close_alerting(context, now);
         let reason = format!("the caller's offer is not acceptable: {refusal}").into();
         self.end(context, Farewell { by: Side::Error, status: Some(status), reason }, None);
         CommandError::Refused(refusal)
@@ -239,7 +364,14 @@ impl InviteUsage {
     /// One that comes after our 2xx changes nothing ([RFC 3261 §9.2]).
     ///
     /// [RFC 3261 §9.2]: https://www.rfc-editor.org/rfc/rfc3261#section-9.2
-    pub(crate) fn handle_cancelled(&mut self, context: &mut Context, now: Instant, server: ServerId) {
+    pub(crate) fn handle_cancelled(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        server: ServerId,
+        reason: Option<Box<Reason>>,
+    ) {
+        self.cause = reason;
         let status = StatusCode::REQUEST_TERMINATED;
         let farewell =
             Farewell { by: Side::Remote, status: Some(status), reason: "the caller gave up".into() };
@@ -271,7 +403,7 @@ impl InviteUsage {
         let State::Alerting(alerting) = &self.state else { return };
         if alerting.server == server {
             alerting.respond(context, now, status);
-            self.state = State::Over(None);
+            self.close_alerting(context, now);
             self.end(context, farewell, None);
         }
     }
@@ -284,16 +416,31 @@ impl InviteUsage {
             let farewell = Farewell { by: Side::Remote, status: Some(status), reason };
             return self.finish_alerting(context, now, server, status, farewell);
         }
-        if let Some((at, response)) = &mut alerting.provisional
-            && *at <= now
-        {
-            *at = now + PROVISIONAL_INTERVAL;
-            context.respond(now, alerting.server, response.clone());
+        let server = alerting.server;
+        if alerting.sender.handle_timeout(context, now, server) {
+            let status = StatusCode::SERVER_TIME_OUT;
+            let reason = "the caller never confirmed our provisional response (PRACK)".into();
+            let farewell = Farewell { by: Side::Error, status: Some(status), reason };
+            return self.finish_alerting(context, now, server, status, farewell);
+        }
+        if let Some(repeat) = alerting.provisional.take_if(|repeat| repeat.at <= now) {
+            let Repeat { response, reliable, .. } = repeat;
+            if !reliable {
+                context.respond(now, server, response.clone());
+            } else if !alerting.sender.is_busy() {
+                alerting.sender.send(context, now, server, response.clone(), false);
+            }
+            alerting.provisional = Some(Repeat::new(now, response, reliable));
         }
     }
 
     /// An ACK for a 2xx of ours.
     pub(crate) fn handle_ack(&mut self, context: &mut Context, now: Instant, key: &DialogKey, ack: &Request) {
+        self.acknowledged(context, now, key, ack);
+        self.continue_transfer(context, now);
+    }
+
+    fn acknowledged(&mut self, context: &mut Context, now: Instant, key: &DialogKey, ack: &Request) {
         let State::Established(established) = &mut self.state else { return };
         let number = ack.headers().require::<CSeq>().map_or(0, |cseq| cseq.number);
         let ours = established.dialog.key() == *key;

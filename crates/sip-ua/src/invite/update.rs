@@ -9,6 +9,8 @@ use sip_msg::{Request, Response, StatusCode};
 use sip_txn::ServerId;
 
 use super::change::{Wish, hear};
+use super::uac::Early;
+use super::uas::Exchange;
 use super::{InviteUsage, State, info, offer_answer};
 use crate::context::Context;
 use crate::dialog::{Dialog, DialogKey};
@@ -55,12 +57,32 @@ impl InviteUsage {
             }
             (State::Alerting(alerting), None) => Some(&mut alerting.dialog),
             (State::Established(established), None) => Some(&mut established.dialog),
-            // Our offer in the INVITE has no answer yet.
-            (State::Calling(_), Some(_)) => {
-                return self.answer(context, now, server, request, StatusCode::REQUEST_PENDING);
+            (State::Calling(calling), Some(offer)) => {
+                let early = calling.early_of(&key.remote_tag).filter(|early| early.settled);
+                let Some((dialog, plan)) = early.and_then(Early::parts) else {
+                    // Our offer in the INVITE has no answer yet.
+                    return self.answer(context, now, server, request, StatusCode::REQUEST_PENDING);
+                };
+                match plan.answer(&offer) {
+                    Ok(made) => answer = Some(made),
+                    Err(refusal) => return self.refuse_change(context, now, server, request, &refusal),
+                }
+                (agreed, news) = (plan.direction(), true);
+                Some(dialog)
             }
-            // The peer's offer in the INVITE has no answer yet.
-            (State::Alerting(_), Some(_)) => return self.answer_later(context, now, server, request),
+            (State::Alerting(alerting), Some(offer)) => {
+                let settled = alerting.exchange == Exchange::Settled;
+                let Some(plan) = alerting.plan.as_mut().filter(|_| settled) else {
+                    // The peer's offer in the INVITE has no answer yet, or ours (RFC 6337 §4.3, UAS-IsU).
+                    return self.answer_later(context, now, server, request);
+                };
+                match plan.answer(&offer) {
+                    Ok(made) => answer = Some(made),
+                    Err(refusal) => return self.refuse_change(context, now, server, request, &refusal),
+                }
+                (agreed, news) = (plan.direction(), true);
+                Some(&mut alerting.dialog)
+            }
             (State::Established(established), Some(offer)) => {
                 if established.is_busy_offering() {
                     return self.answer(context, now, server, request, StatusCode::REQUEST_PENDING);

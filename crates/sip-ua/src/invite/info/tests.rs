@@ -210,7 +210,7 @@ fn a_callee_sends_info_once_it_has_rung() {
     let mut lab = Scripted::new();
     let (id, _) = lab.called();
     assert!(lab.agent.info(lab.now, id, "text/plain", "x").is_err());
-    lab.agent.ring(lab.now, id, StatusCode::RINGING, None).unwrap();
+    lab.agent.ring(lab.now, id, StatusCode::RINGING).unwrap();
     lab.sent_response(StatusCode::RINGING);
     lab.agent.info(lab.now, id, "text/plain", "x").unwrap();
     let info = lab.sent_request(&Method::INFO);
