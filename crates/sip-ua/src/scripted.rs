@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use sdp::{Direction, SessionDescription};
 use sip_msg::{
     CSeq, CallId, From, Limits, Message, Method, NameAddr, Request, Response, StatusCode, To, Via,
 };
 use sip_txn::{Flow, Input, Transport};
 
-use crate::{Agent, Config, DialogId, Event, Invite, MediaPlan, Output, Refusal};
+use crate::{Agent, Config, DialogId, Event, Invite, MediaPlan, Output, Refusal, RegistrationStatus};
 
 /// An agent at 192.0.2.1 whose peer at 192.0.2.2 is the test.
 pub(crate) struct Scripted {
@@ -22,6 +23,10 @@ pub(crate) struct Scripted {
     connected: bool,
     sent: VecDeque<Message>,
     events: VecDeque<Event>,
+    /// How registrations stood, one after the other.
+    pub(crate) statuses: Vec<RegistrationStatus>,
+    /// What was sent and is no SIP.
+    pub(crate) keep_alives: VecDeque<Bytes>,
     branches: u32,
 }
 
@@ -43,6 +48,8 @@ impl Scripted {
             connected: false,
             sent: VecDeque::new(),
             events: VecDeque::new(),
+            statuses: Vec::new(),
+            keep_alives: VecDeque::new(),
             branches: 0,
         }
     }
@@ -58,6 +65,10 @@ impl Scripted {
             match output {
                 Output::Action(sip_txn::Action::Transmit(transmit)) => {
                     assert_eq!(transmit.flow.remote.ip(), self.flow.remote.ip());
+                    if !transmit.bytes.first().is_some_and(u8::is_ascii_alphabetic) {
+                        self.keep_alives.push_back(transmit.bytes);
+                        continue;
+                    }
                     let message =
                         Message::parse(transmit.bytes, &Limits::default()).expect("we send what parses");
                     message.check().expect("we send what passes the check");
@@ -68,9 +79,41 @@ impl Scripted {
                     self.agent.handle_input(self.now, Input::Connected { connect, flow: self.flow });
                 }
                 Output::Action(_) => {}
+                Output::Event(Event::RegistrationChanged { status, .. }) => self.statuses.push(status),
                 Output::Event(event) => self.events.push_back(event),
             }
         }
+    }
+
+    /// The flow between the two.
+    pub(crate) fn flow(&self) -> Flow {
+        self.flow
+    }
+
+    /// An agent that has no listener for a transport, and opens a connection from this port when it needs one.
+    pub(crate) fn dialling(transport: Transport, port: u16) -> Self {
+        let mut lab = Self::new();
+        lab.flow.transport = transport;
+        lab.flow.local.set_port(port);
+        lab
+    }
+
+    /// The next connection will be from another port.
+    pub(crate) fn from_port(&mut self, port: u16) {
+        self.flow.local.set_port(port);
+    }
+
+    /// The agent is at another address now, and has been told.
+    pub(crate) fn moves(&mut self, local: &str) {
+        self.flow.local = local.parse().unwrap();
+        self.agent.address_changed(self.now, vec![(self.flow.transport, self.flow.local)]);
+        self.collect();
+    }
+
+    /// Something else happens on the network.
+    pub(crate) fn happens(&mut self, input: Input) {
+        self.agent.handle_input(self.now, input);
+        self.collect();
     }
 
     /// The peer sends this.
@@ -268,6 +311,8 @@ pub(crate) fn describe(version: u64, direction: Direction) -> String {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Plan {
     pub(crate) log: Arc<Mutex<Vec<&'static str>>>,
+    /// Which dialog it is for: "select", "confirm".
+    pub(crate) chosen: Arc<Mutex<Vec<&'static str>>>,
     pub(crate) refuses: Arc<AtomicBool>,
     version: u64,
     agreed: Option<Direction>,
@@ -306,6 +351,11 @@ impl MediaPlan for Plan {
         self.describe(direction)
     }
 
+    fn refresh(&mut self, direction: Direction) -> SessionDescription {
+        self.note("refresh");
+        SessionDescription::parse(&describe(self.version, self.agreed.unwrap_or(direction))).unwrap()
+    }
+
     fn answer(&mut self, offer: &SessionDescription) -> Result<SessionDescription, Refusal> {
         self.note("answer");
         let direction = self.settle(offer)?;
@@ -319,6 +369,14 @@ impl MediaPlan for Plan {
 
     fn rollback(&mut self) {
         self.note("rollback");
+    }
+
+    fn select(&mut self) {
+        self.chosen.lock().unwrap().push("select");
+    }
+
+    fn confirm(&mut self) {
+        self.chosen.lock().unwrap().push("confirm");
     }
 
     fn fork(&self) -> Box<dyn MediaPlan> {
