@@ -78,7 +78,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Err("no call".into());
     };
     println!("bob is called: {}", request.uri_text());
-    bob.run(move |agent, now| agent.ring(now, dialog, StatusCode::RINGING, None)).await??;
+    bob.run(move |agent, now| agent.ring(now, dialog, StatusCode::RINGING)).await??;
     let plan: Box<dyn MediaPlan> = Box::new(Silence::default());
     bob.run(move |agent, now| agent.accept(now, dialog, plan)).await??;
 

@@ -112,6 +112,11 @@ impl fmt::Debug for Authenticator {
 }
 
 impl Authenticator {
+    /// Another with the same credentials, which has met no challenge.
+    pub(crate) fn fresh(&self) -> Self {
+        Self::new(self.credentials.clone())
+    }
+
     pub(crate) fn new(credentials: Option<Credentials>) -> Self {
         Self { credentials, spaces: Vec::new() }
     }

@@ -7,7 +7,12 @@ use bytes::Bytes;
 use sip_msg::{HeaderName, Method, NameAddr, StatusCode, Text, Uri};
 
 use crate::auth::Credentials;
+use crate::invite::session_timer::SessionTimer;
+use crate::event::{ReferId, RegistrationId};
+use crate::refer::ReferRequest;
+use crate::invite::forks::{EarlyMedia, Forks};
 use crate::invite::redirect::Redirects;
+use crate::invite::reliable::Reliable;
 
 /// A call to place.
 #[derive(Clone, Debug)]
@@ -29,8 +34,23 @@ pub struct Invite {
     pub late_offer: bool,
     /// The user part of our Contact; that of `from` when not set.
     pub contact_user: Option<Text>,
+    /// What we want of session timers, if not what [`Config`](crate::Config) says.
+    pub session_timer: Option<SessionTimer>,
+    /// Reliable provisional responses, where not as in the agent's [`Config`](crate::Config).
+    pub reliable: Option<Reliable>,
+    /// What becomes of the answers after the first, where several places answer: they are hung up.
+    pub forks: Forks,
+    /// Which of several early medias is heard: the latest.
+    pub early_media: EarlyMedia,
     /// What a 3xx does; as [`Config::redirects`](crate::Config::redirects) says when not set.
     pub redirects: Option<Redirects>,
+    /// The REFER that asked for it; its sender hears what comes of the call.
+    pub refer: Option<ReferId>,
+    /// The account that calls: it lends its credentials, its proxies and service route, and its GRUU or registered Contact, each
+    /// where the call does not say otherwise. [`Agent::identity`](crate::Agent::identity) tells what goes into `from`.
+    pub account: Option<RegistrationId>,
+    /// Our Contact; made from `contact_user` and our address when not set.
+    pub contact: Option<Uri>,
 }
 
 impl Invite {
@@ -45,9 +65,46 @@ impl Invite {
             headers: Vec::new(),
             ring_timeout: None,
             late_offer: false,
+            session_timer: None,
             contact_user: None,
+            reliable: None,
+            forks: Forks::default(),
+            early_media: EarlyMedia::default(),
             redirects: None,
+            refer: None,
+            account: None,
+            contact: None,
         }
+    }
+
+    /// The account that calls.
+    #[must_use]
+    pub fn account(mut self, account: RegistrationId) -> Self {
+        self.account = Some(account);
+        self
+    }
+
+    /// Our Contact.
+    #[must_use]
+    pub fn contact(mut self, contact: Uri) -> Self {
+        self.contact = Some(contact);
+        self
+    }
+
+    /// The call that a REFER asks for, with the headers it may ask for and the word on who asked ([RFC 3892 §2.2]).
+    ///
+    /// Once the REFER is accepted, its sender hears what comes of the call.
+    ///
+    /// [RFC 3892 §2.2]: https://www.rfc-editor.org/rfc/rfc3892#section-2.2
+    #[must_use]
+    pub fn from_refer(from: NameAddr, refer: &ReferRequest) -> Self {
+        let mut invite = Self::new(from, refer.target.clone());
+        invite.headers.clone_from(&refer.headers);
+        if let Some(referred_by) = &refer.referred_by {
+            invite.headers.push((HeaderName::REFERRED_BY, referred_by.to_string().into()));
+        }
+        invite.refer = Some(refer.id);
+        invite
     }
 
     /// What to answer challenges with.
@@ -78,6 +135,34 @@ impl Invite {
         self
     }
 
+    /// Reliable provisional responses, where this call wants them otherwise than the agent's configuration says.
+    #[must_use]
+    pub fn reliable(mut self, reliable: Reliable) -> Self {
+        self.reliable = Some(reliable);
+        self
+    }
+
+    /// What becomes of the answers after the first.
+    #[must_use]
+    pub fn forks(mut self, forks: Forks) -> Self {
+        self.forks = forks;
+        self
+    }
+
+    /// Which of several early medias is heard.
+    #[must_use]
+    pub fn early_media(mut self, early_media: EarlyMedia) -> Self {
+        self.early_media = early_media;
+        self
+    }
+
+    /// What we want of session timers.
+    #[must_use]
+    pub fn session_timer(mut self, timer: SessionTimer) -> Self {
+        self.session_timer = Some(timer);
+        self
+    }
+
     /// Leave the offer to the callee.
     #[must_use]
     pub fn late_offer(mut self) -> Self {
@@ -100,86 +185,6 @@ impl Invite {
     }
 }
 
-/// An address-of-record to register.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Account {
-    /// Who is registered: `sip:alice@example.com`.
-    pub aor: Uri,
-    /// The name shown beside it.
-    pub display_name: Option<Text>,
-    /// Where: the domain of the address-of-record unless set otherwise.
-    pub registrar: Uri,
-    /// What to answer challenges with.
-    pub credentials: Option<Credentials>,
-    /// The time to ask for; 3,600 s. The registrar may grant another.
-    pub expires: Duration,
-    /// Proxies to go through, nearest first.
-    pub outbound_proxies: Vec<Uri>,
-    /// The user part of our Contact; that of the address-of-record when not set.
-    pub contact_user: Option<Text>,
-}
-
-impl Account {
-    /// An account at the registrar of its own domain ([RFC 3261 §10.2.6]).
-    ///
-    /// [RFC 3261 §10.2.6]: https://www.rfc-editor.org/rfc/rfc3261#section-10.2.6
-    #[must_use]
-    pub fn new(aor: Uri) -> Self {
-        Self {
-            registrar: crate::target::without_user(&aor),
-            aor,
-            display_name: None,
-            credentials: None,
-            expires: Duration::from_secs(3600),
-            outbound_proxies: Vec::new(),
-            contact_user: None,
-        }
-    }
-
-    /// Another registrar.
-    #[must_use]
-    pub fn registrar(mut self, registrar: Uri) -> Self {
-        self.registrar = registrar;
-        self
-    }
-
-    /// The name shown beside the address.
-    #[must_use]
-    pub fn display_name(mut self, name: impl Into<Text>) -> Self {
-        self.display_name = Some(name.into());
-        self
-    }
-
-    /// What to answer challenges with.
-    #[must_use]
-    pub fn credentials(mut self, credentials: Credentials) -> Self {
-        self.credentials = Some(credentials);
-        self
-    }
-
-    /// The time to ask for, in whole seconds.
-    #[must_use]
-    pub fn expires(mut self, expires: Duration) -> Self {
-        self.expires = expires;
-        self
-    }
-
-    /// Proxies to go through, nearest first.
-    #[must_use]
-    pub fn outbound_proxies(mut self, proxies: Vec<Uri>) -> Self {
-        self.outbound_proxies = proxies;
-        self
-    }
-
-    /// The user part of our Contact.
-    #[must_use]
-    pub fn contact_user(mut self, user: impl Into<Text>) -> Self {
-        self.contact_user = Some(user.into());
-        self
-    }
-}
-
 /// A request outside of any dialog: OPTIONS, MESSAGE …
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -198,13 +203,42 @@ pub struct OutOfDialog {
     pub headers: Vec<(HeaderName, Text)>,
     /// Content-Type and body.
     pub body: Option<(Text, Bytes)>,
+    /// The account that asks: it lends its credentials, its proxies and service route, and its GRUU or registered Contact, each
+    /// where the request does not say otherwise.
+    pub account: Option<RegistrationId>,
+    /// Our Contact; made from `from` and our address when not set.
+    pub contact: Option<Uri>,
 }
 
 impl OutOfDialog {
     /// A request without a body.
     #[must_use]
     pub fn new(method: Method, from: NameAddr, target: Uri) -> Self {
-        Self { method, from, target, credentials: None, route: Vec::new(), headers: Vec::new(), body: None }
+        Self {
+            method,
+            from,
+            target,
+            credentials: None,
+            route: Vec::new(),
+            headers: Vec::new(),
+            body: None,
+            account: None,
+            contact: None,
+        }
+    }
+
+    /// The account that asks.
+    #[must_use]
+    pub fn account(mut self, account: RegistrationId) -> Self {
+        self.account = Some(account);
+        self
+    }
+
+    /// Our Contact.
+    #[must_use]
+    pub fn contact(mut self, contact: Uri) -> Self {
+        self.contact = Some(contact);
+        self
     }
 
     /// What to answer challenges with.

@@ -4,20 +4,34 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use sip_msg::{Allow, Server, Supported, UserAgent};
-use sip_msg::{HeaderName, Method, Request, Response, Text};
+use sip_msg::{HeaderName, Method, Request, Response, StatusCode, Text};
 use sip_txn::{ClientId, Ending, RequestError, SendOptions, ServerId, TransactionLayer};
 
 use crate::config::Config;
 use crate::dialog::{Dialog, DialogKey};
-use crate::event::{DialogId, Event, Output, RegistrationId, RequestId};
+use crate::event::{DialogId, Event, Output, ReferId, RegistrationId, RequestId};
 use crate::ids::Ids;
+use crate::invite::session_timer;
+use crate::invite::reliable::{self, Reliable};
+use crate::registration::{Flows, Pace, instance};
 
 /// The methods we answer ourselves; what the application takes besides, [`Context::methods`] adds.
-pub(crate) const METHODS: [Method; 7] =
-    [Method::INVITE, Method::ACK, Method::BYE, Method::CANCEL, Method::OPTIONS, Method::INFO, Method::UPDATE];
+pub(crate) const METHODS: &[Method] = &[
+    Method::INVITE,
+    Method::ACK,
+    Method::BYE,
+    Method::CANCEL,
+    Method::OPTIONS,
+    Method::INFO,
+    Method::UPDATE,
+    Method::PRACK,
+    Method::REFER,
+    Method::NOTIFY,
+    Method::SUBSCRIBE,
+];
 
 /// The option tags we support, in Require of the peer too.
-pub(crate) const OPTIONS: [&str; 0] = [];
+pub(crate) const OPTIONS: &[&str] = &[session_timer::TIMER, reliable::OPTION, "199", "norefersub", "tdialog"];
 
 /// Whose client transaction it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -25,6 +39,36 @@ pub(crate) enum Owner {
     Call(DialogId),
     Registration(RegistrationId),
     Request(RequestId),
+    /// What is told of a REFER that came outside of calls.
+    Refer(ReferId),
+}
+
+/// What finds a subscription in a dialog of its own, before its dialog is whole and whatever fork answers: Call-ID and our
+/// tag.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct SubscriptionKey {
+    pub(crate) call_id: Text,
+    pub(crate) local_tag: Text,
+}
+
+impl SubscriptionKey {
+    pub(crate) fn of(key: &DialogKey) -> Self {
+        Self { call_id: key.call_id.clone(), local_tag: key.local_tag.clone() }
+    }
+
+    /// Whether a dialog's key is one of this subscription's.
+    pub(crate) fn is_of(&self, key: &DialogKey) -> bool {
+        self.call_id == key.call_id && self.local_tag == key.local_tag
+    }
+}
+
+/// What a call has to tell a usage beside it; the agent passes it on.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// What came of the call that a REFER asked for.
+    Progress(ReferId, StatusCode),
+    /// The answer to a NOTIFY that went through a call's dialog.
+    Notified(ReferId, Result<Response, Ending>),
 }
 
 #[derive(Debug)]
@@ -33,9 +77,17 @@ pub(crate) struct Context {
     pub(crate) ids: Ids,
     pub(crate) config: Config,
     pub(crate) output: VecDeque<Output>,
+    /// Which device we are.
+    pub(crate) instance: Text,
+    /// When it is whose turn to register.
+    pub(crate) pace: Pace,
+    /// What registrations stand on.
+    pub(crate) flows: Flows,
     pub(crate) clients: HashMap<ClientId, Owner>,
     pub(crate) servers: HashMap<ServerId, DialogId>,
     pub(crate) dialogs: HashMap<DialogKey, DialogId>,
+    pub(crate) subscriptions: HashMap<SubscriptionKey, Owner>,
+    pub(crate) news: VecDeque<News>,
 }
 
 impl Context {
@@ -43,11 +95,16 @@ impl Context {
         Self {
             layer: TransactionLayer::new(config.transactions.clone()),
             ids: Ids::new(config.transactions.seed),
+            instance: config.instance.clone().unwrap_or_else(|| instance(config.transactions.seed)),
+            pace: Pace::new(config.registration_rate),
+            flows: Flows::default(),
             config,
             output: VecDeque::new(),
             clients: HashMap::new(),
             servers: HashMap::new(),
             dialogs: HashMap::new(),
+            subscriptions: HashMap::new(),
+            news: VecDeque::new(),
         }
     }
 
@@ -58,6 +115,16 @@ impl Context {
     /// The methods that are not answered with 405.
     pub(crate) fn methods(&self) -> Vec<Method> {
         METHODS.iter().chain(&self.config.takes).cloned().collect()
+    }
+
+    /// The option tags we support; that of reliable provisional responses can be switched off.
+    pub(crate) fn options(&self) -> Vec<&'static str> {
+        let reliable = self.config.reliable != Reliable::Off;
+        OPTIONS.iter().copied().filter(|option| reliable || *option != reliable::OPTION).collect()
+    }
+
+    fn supported(&self) -> Supported {
+        self.options().into_iter().map(Text::from_static).collect()
     }
 
     /// Sends a request in a transaction of its own.
@@ -81,7 +148,7 @@ impl Context {
         self.send_with(now, request, owner, dialog.send_options())
     }
 
-    fn send_with(
+    pub(crate) fn send_with(
         &mut self,
         now: Instant,
         request: Request,
@@ -103,7 +170,7 @@ impl Context {
     pub(crate) fn introduce(&self, request: &mut Request) {
         request.headers_mut().push(&Allow(self.methods()));
         if !OPTIONS.is_empty() {
-            request.headers_mut().push(&supported());
+            request.headers_mut().push(&self.supported());
         }
         self.sign(request);
     }
@@ -117,7 +184,7 @@ impl Context {
     pub(crate) fn sign_response(&self, response: &mut Response, capabilities: bool) {
         if capabilities {
             response.headers_mut().push(&Allow(self.methods()));
-            response.headers_mut().push(&supported());
+            response.headers_mut().push(&self.supported());
         }
         response.headers_mut().push(&Server(self.config.user_agent.clone()));
     }

@@ -165,6 +165,11 @@ impl Dialog {
         request.headers_mut().replace(&CSeq { number: self.local_cseq, method });
     }
 
+    /// Goes on where a copy of the same dialog has got to.
+    pub(crate) fn catch_up(&mut self, copy: Option<&Self>) {
+        self.local_cseq = copy.map_or(self.local_cseq, |copy| self.local_cseq.max(copy.local_cseq));
+    }
+
     /// The ACK to a 2xx: the number of the INVITE, and what the INVITE had of credentials ([RFC 3261 §13.2.2.4]).
     ///
     /// [RFC 3261 §13.2.2.4]: https://www.rfc-editor.org/rfc/rfc3261#section-13.2.2.4

@@ -3,6 +3,7 @@
 use sip_txn::{RequestError, RespondError};
 
 use crate::media_plan::Refusal;
+use crate::policy::Violation;
 
 /// Why a command was not carried out.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -28,6 +29,9 @@ pub enum CommandError {
     /// Media cannot answer the caller's offer; the call was refused with 488.
     #[error("the offer was refused: {0}")]
     Refused(Refusal),
+    /// The policy forbids it.
+    #[error("{0}")]
+    Policy(#[from] Violation),
     /// A header cannot be written: its value would forge another one.
     #[error("{0}")]
     Header(#[from] sip_msg::HeaderError),

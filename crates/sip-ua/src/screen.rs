@@ -6,16 +6,16 @@ use sdp::SessionDescription;
 use sip_msg::{AcceptEncoding, Allow, Require, Unsupported};
 use sip_msg::{Method, Request, Response, StatusCode, Text};
 
-use crate::context::OPTIONS;
 use crate::invite::offer_answer::{self, BodyError};
 
-/// Passes a request, with the session description that an INVITE or UPDATE carries, or makes the response that refuses it.
+/// Passes a request, with the session description that an INVITE, UPDATE or PRACK carries, or makes the response that refuses it.
 ///
 /// In the order of RFC 3261 §8.2: method (405), Request-URI (416), Require (420), content (415). Max-Forwards is not
 /// looked at: its count ends forwarding, and we forward nothing.
 pub(crate) fn screen(
     request: &Request,
     methods: &[Method],
+    options: &[&str],
 ) -> Result<Option<SessionDescription>, Box<Response>> {
     let refuse = |status| Response::answer(request, status);
     if !methods.contains(request.method()) {
@@ -25,11 +25,11 @@ pub(crate) fn screen(
     if !request.uri().is_ok_and(|uri| uri.is_sip() || uri.is_sips()) {
         return Err(Box::new(refuse(StatusCode::UNSUPPORTED_URI_SCHEME).build()));
     }
-    let unknown = unknown_options(request);
+    let unknown = unknown_options(request, options);
     if !unknown.is_empty() {
         return Err(Box::new(refuse(StatusCode::BAD_EXTENSION).header(&Unsupported(unknown)).build()));
     }
-    if !matches!(*request.method(), Method::INVITE | Method::UPDATE) {
+    if !matches!(*request.method(), Method::INVITE | Method::UPDATE | Method::PRACK) {
         return Ok(None);
     }
     offer_answer::read(request.headers(), request.body()).map_err(|error| {
@@ -45,10 +45,10 @@ pub(crate) fn screen(
 }
 
 /// The options in Require that we do not know.
-fn unknown_options(request: &Request) -> Vec<Text> {
+fn unknown_options(request: &Request, options: &[&str]) -> Vec<Text> {
     let Ok(Some(Require(required))) = request.headers().get::<Require>() else { return Vec::new() };
     required
         .into_iter()
-        .filter(|option| !OPTIONS.iter().any(|known| known.eq_ignore_ascii_case(option)))
+        .filter(|option| !options.iter().any(|known| known.eq_ignore_ascii_case(option)))
         .collect()
 }

@@ -48,7 +48,7 @@ fn act(rng: &mut Rng, world: &mut World<Phone>, who: NodeId, other: NodeId) {
             };
             phone.dial(now, invite);
         }
-        (0..=2, Some((id, _))) => drop(phone.agent.ring(now, id, StatusCode::RINGING, None)),
+        (0..=2, Some((id, _))) => drop(phone.agent.ring(now, id, StatusCode::RINGING)),
         (3 | 4, Some((id, View::Waiting))) => drop(phone.agent.accept(now, id, phone::plan())),
         (5, Some((id, View::Waiting))) => drop(phone.agent.reject(now, id, StatusCode::BUSY_HERE)),
         (3..=6, Some((id, _))) => drop(phone.agent.set_direction(now, id, direction)),

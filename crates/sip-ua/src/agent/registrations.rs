@@ -133,6 +133,11 @@ impl Agent {
         self.pump(now);
     }
 
+    #[cfg(test)]
+    pub(crate) fn flows(&self) -> &crate::registration::Flows {
+        &self.context.flows
+    }
+
     /// A flow is gone: whoever registered over it does so anew.
     pub(super) fn flow_closed(&mut self, now: Instant, flow: &Flow) {
         let (users, answered) = self.context.flows.closed(flow);

@@ -155,7 +155,7 @@ impl Established {
 
 impl InviteUsage {
     /// Makes a change: at once, or when the INVITE that is in progress has ended. Of several that wait the last counts.
-    pub(crate) fn change(
+    pub(super) fn change(
         &mut self,
         context: &mut Context,
         now: Instant,

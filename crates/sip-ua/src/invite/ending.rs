@@ -44,10 +44,12 @@ impl InviteUsage {
         match state {
             State::Established(established) => {
                 self.fail_requests(context);
-                let kept = self.outlives().then(|| Box::new(established.dialog.clone()));
                 cancel_change(context, now, &established);
                 self.bye(context, now, established.dialog, true);
-                self.state = State::Over(kept);
+                if self.outlives() {
+                    let kept = self.byes.last().filter(|bye| bye.main).map(|bye| bye.dialog.clone());
+                    self.state = State::Over(kept.map(Box::new));
+                }
             }
             State::Calling(_) | State::Alerting(_) | State::Over(_) => self.state = state,
         }
@@ -88,7 +90,16 @@ impl InviteUsage {
             && is_challenge(response)
             && self.auth.challenged(context, response, &mut bye.attempt).is_ok()
         {
+            // Reports may have gone out in the same dialog meanwhile, and more may follow.
+            let mut kept = match &mut self.state {
+                State::Over(Some(kept)) if kept.key() == bye.dialog.key() => Some(kept),
+                State::Over(_) | State::Calling(_) | State::Alerting(_) | State::Established(_) => None,
+            };
+            bye.dialog.catch_up(kept.as_deref().map(|kept| &**kept));
             let request = bye_request(&mut bye.dialog, &mut self.auth, self.parting.as_deref(), context);
+            if let Some(kept) = &mut kept {
+                kept.catch_up(Some(&bye.dialog));
+            }
             if let Ok(client) = context.send_in(now, &bye.dialog, request, Owner::Call(self.id)) {
                 self.byes.push(Bye { client, ..bye });
                 return;
@@ -128,6 +139,7 @@ impl InviteUsage {
     /// Says once that the call is over.
     pub(super) fn end(&mut self, context: &mut Context, farewell: Farewell, response: Option<Response>) {
         if !std::mem::replace(&mut self.ended, true) {
+            self.drop_waiting_transfer(context);
             self.fail_requests(context);
             let Farewell { by, status, reason } = farewell;
             self.report_progress(context, match (status, by) {

@@ -7,7 +7,7 @@ use sip_msg::{Allow, HeaderName, Message, Method, RetryAfter, StatusCode, To, Un
 
 use crate::auth::Credentials;
 use crate::scripted::{Plan, SDP, Scripted, T1, answer, branch, describe, invite, number};
-use crate::{CommandError, DialogId, Event, MediaPlan, Reply, Side};
+use crate::{CommandError, DialogId, Event, MediaPlan, Reply, Ring, Side};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -439,7 +439,7 @@ fn a_bye_that_nobody_answers_ends_the_call() {
 fn a_cancelled_call_is_answered_487() {
     let mut lab = Scripted::new();
     let (id, request) = lab.called();
-    lab.agent.ring(lab.now, id, StatusCode::RINGING, None).unwrap();
+    lab.agent.ring(lab.now, id, StatusCode::RINGING).unwrap();
     let ringing = lab.sent_response(StatusCode::RINGING);
     let text = String::from_utf8(request.to_bytes().to_vec()).unwrap().replace("INVITE", "CANCEL");
     let (head, _) = text.split_once("Content-Length").unwrap();
@@ -472,7 +472,7 @@ fn a_long_ring_is_repeated_and_ends_with_the_expiry() {
     request.headers_mut().push(&sip_msg::Expires(150));
     lab.receive(request);
     let Some(Event::Incoming { dialog, .. }) = lab.event() else { panic!("a call comes in") };
-    lab.agent.ring(lab.now, dialog, StatusCode::RINGING, None).unwrap();
+    lab.agent.ring(lab.now, dialog, StatusCode::RINGING).unwrap();
     lab.sent_response(StatusCode::RINGING);
     lab.advance(125 * SECOND);
     lab.sent_response(StatusCode::RINGING);
@@ -490,7 +490,7 @@ fn early_media_and_the_answer_are_the_same_description() {
     let plan = Plan::default();
     let log = plan.log.clone();
     let (id, _) = lab.called();
-    lab.agent.ring(lab.now, id, StatusCode::SESSION_PROGRESS, Some(Box::new(plan))).unwrap();
+    lab.agent.ring(lab.now, id, Ring::new(StatusCode::SESSION_PROGRESS).plan(Box::new(plan))).unwrap();
     let progress = lab.sent_response(StatusCode::SESSION_PROGRESS);
     lab.agent.accept(lab.now, id, None).unwrap();
     let accepted = lab.sent_response(StatusCode::OK);
@@ -833,7 +833,7 @@ fn a_reinvite_without_an_offer_gets_ours() {
 fn a_second_invite_before_our_answer_gets_500() {
     let mut lab = Scripted::new();
     let (id, _) = lab.called();
-    lab.agent.ring(lab.now, id, StatusCode::RINGING, None).unwrap();
+    lab.agent.ring(lab.now, id, StatusCode::RINGING).unwrap();
     let ringing: Message = lab.sent_response(StatusCode::RINGING).into();
     reinvite(&mut lab, 11, &ringing, Some(Direction::SendRecv));
     let refusal = lab.sent_response(StatusCode::SERVER_INTERNAL_ERROR);
@@ -866,11 +866,11 @@ fn an_unknown_option_is_refused_inside_and_outside_of_a_call() {
     let (_, accepted) = lab.called_up(Plan::default());
     for dialog in [None, Some(&accepted.into())] {
         let mut request = lab.peer_request(Method::INVITE, 12, dialog);
-        request.headers_mut().push(&sip_msg::Require(vec!["100rel".into(), "foo".into()]));
+        request.headers_mut().push(&sip_msg::Require(vec!["100REL".into(), "bar".into(), "foo".into()]));
         lab.receive(request);
         let refusal = lab.sent_response(StatusCode::BAD_EXTENSION);
         let options = refusal.headers().require::<Unsupported>().unwrap().0;
-        assert_eq!(options, ["100rel", "foo"]);
+        assert_eq!(options, ["bar", "foo"]);
         assert!(refusal.headers().require::<To>().unwrap().tag().is_some());
         assert!(lab.event().is_none());
     }
@@ -936,7 +936,7 @@ fn options_in_a_call_are_answered_and_leave_it_alone() {
 fn a_caller_that_says_bye_while_it_rings_gets_487_for_its_invite() {
     let mut lab = Scripted::new();
     let (id, _) = lab.called();
-    lab.agent.ring(lab.now, id, StatusCode::RINGING, None).unwrap();
+    lab.agent.ring(lab.now, id, StatusCode::RINGING).unwrap();
     let ringing: Message = lab.sent_response(StatusCode::RINGING).into();
     let bye = lab.peer_request(Method::BYE, 11, Some(&ringing));
     lab.receive(bye);
@@ -999,7 +999,7 @@ fn an_update_changes_media_and_target() {
     lab.sent_nothing();
     update(&mut lab, 12, &accepted, None);
     assert!(lab.sent_response(StatusCode::OK).body().is_empty());
-    assert!(lab.event().is_none());
+    assert!(matches!(lab.event(), Some(Event::SessionRefreshed { by: Side::Remote, .. })));
 }
 
 // rfc: 3311 §5.2 — 491 while our offer has no answer, 500 with Retry-After while theirs has none
@@ -1007,7 +1007,7 @@ fn an_update_changes_media_and_target() {
 fn an_update_at_the_wrong_moment_is_refused() {
     let mut lab = Scripted::new();
     let (id, _) = lab.called();
-    lab.agent.ring(lab.now, id, StatusCode::RINGING, None).unwrap();
+    lab.agent.ring(lab.now, id, StatusCode::RINGING).unwrap();
     let ringing: Message = lab.sent_response(StatusCode::RINGING).into();
     update(&mut lab, 11, &ringing, Some(Direction::SendRecv));
     let refusal = lab.sent_response(StatusCode::SERVER_INTERNAL_ERROR);

@@ -382,6 +382,13 @@ impl InviteUsage {
         }
     }
 
+    /// The call ends, and the peer has not been asked yet.
+    pub(super) fn drop_waiting_transfer(&mut self, context: &mut Context) {
+        if self.transferring.take_if(|transferring| matches!(transferring.stage, Stage::Settling)).is_some() {
+            context.tell(Event::Transferred { dialog: self.id, result: Err(TransferError::CallEnded) });
+        }
+    }
+
     pub(super) fn transfer_timeout(&mut self, context: &mut Context, now: Instant) {
         if self.transfer_poll_timeout().is_some_and(|at| at <= now) {
             self.transferred(context, now, Err(TransferError::NotReported));

@@ -10,11 +10,11 @@ use sip_msg::{CSeq, CallId, Contact, From, To};
 use sip_msg::{Method, Request, Response, StatusCode, Text, Uri};
 use sip_txn::{ClientId, Ending};
 
-use super::forks::{EarlyMedia, Forks, Settled, Siblings};
 use super::change::hear;
+use super::forks::{EarlyMedia, Forks, Settled, Siblings};
 use super::redirect::Targets;
-use super::session_timer::Timer;
 use super::reliable::{Heard, Reliable};
+use super::session_timer::Timer;
 use super::{Established, Farewell, InviteUsage, Sent, State, info, is_challenge, offer_answer, patience};
 use crate::auth::{Attempt, Authenticator};
 use crate::command::Invite;
@@ -229,7 +229,8 @@ impl InviteUsage {
             return;
         }
         let before = early.plan.is_some();
-        let answer = early.take_description(&*calling.template, calling.late_offer, &response, number.is_some());
+        let answer =
+            early.take_description(&*calling.template, calling.late_offer, &response, number.is_some());
         let early_media = early.plan.is_some();
         if over {
             calling.early_ended(&tag);

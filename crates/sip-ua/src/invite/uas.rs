@@ -11,8 +11,8 @@ use sip_msg::{Class, Request, Response, StatusCode, Text, Uri};
 use sip_txn::{Flow, ServerId};
 
 use super::change::hear;
-use super::session_timer::Timer;
 use super::reliable::{Ring, Sender};
+use super::session_timer::Timer;
 use super::{Established, Farewell, InviteUsage, State, info, offer_answer, patience};
 use crate::auth::Authenticator;
 use crate::command::Reply;
@@ -189,7 +189,12 @@ impl InviteUsage {
     }
 
     /// Sends a provisional response, with our answer if there is a plan and the caller offered.
-    pub(crate) fn ring(&mut self, context: &mut Context, now: Instant, ring: Ring) -> Result<(), CommandError> {
+    pub(crate) fn ring(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        ring: Ring,
+    ) -> Result<(), CommandError> {
         let Ring { status, plan, reliable } = ring;
         if !status.is_provisional() || status == StatusCode::TRYING {
             return Err(CommandError::Misuse("ring: the status is one of 101 to 199"));
@@ -347,7 +352,12 @@ impl InviteUsage {
     }
 
     /// Our media cannot answer the caller's offer: 488.
-    pub(super) fn refuse_offer(&mut self, context: &mut Context, now: Instant, refusal: Refusal) -> CommandError {
+    pub(super) fn refuse_offer(
+        &mut self,
+        context: &mut Context,
+        now: Instant,
+        refusal: Refusal,
+    ) -> CommandError {
         let State::Alerting(alerting) = &self.state else { return CommandError::Refused(refusal) };
         let status = StatusCode::NOT_ACCEPTABLE_HERE;
         let mut response = alerting.response(context, status, false);

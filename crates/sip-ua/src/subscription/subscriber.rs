@@ -103,7 +103,10 @@ mod tests {
     }
 
     fn subscriber(id: Option<&str>, lenient: bool) -> Subscriber {
-        let now = testkit::Clock::new().now();
+        subscribed(testkit::Clock::new().now(), id, lenient)
+    }
+
+    fn subscribed(now: Instant, id: Option<&str>, lenient: bool) -> Subscriber {
         Subscriber::new(now, Duration::from_secs(32), "refer".into(), id.map(Text::from), lenient)
     }
 
@@ -131,7 +134,7 @@ mod tests {
     #[test]
     fn the_notifier_says_how_long_it_stands() {
         let now = testkit::Clock::new().now();
-        let mut subscriber = subscriber(None, false);
+        let mut subscriber = subscribed(now, None, false);
         assert_eq!(subscriber.ends_at(), now + Duration::from_secs(32));
         let minute = Duration::from_secs(60);
         assert_eq!(subscriber.notified(now, &state("pending;expires=60")), Ok(Standing::Pending(minute)));

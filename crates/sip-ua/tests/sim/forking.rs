@@ -88,7 +88,7 @@ impl Town {
                 let invite = if impatient { invite.ring_timeout(ring_timeout) } else { invite };
                 phone.dial(now, invite);
             }
-            (0..=2, Some((id, _))) => drop(phone.agent.ring(now, id, StatusCode::RINGING, None)),
+            (0..=2, Some((id, _))) => drop(phone.agent.ring(now, id, StatusCode::RINGING)),
             (3 | 4, Some((id, View::Waiting))) => drop(phone.agent.accept(now, id, plan())),
             (5, Some((id, View::Waiting))) => drop(phone.agent.reject(now, id, StatusCode::BUSY_HERE)),
             (3..=6, Some((id, _))) => drop(phone.agent.set_direction(now, id, direction)),

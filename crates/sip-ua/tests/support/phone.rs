@@ -152,6 +152,6 @@ pub(crate) fn answer(phone: &mut Phone, now: Instant, id: DialogId) {
 }
 
 pub(crate) fn ring(phone: &mut Phone, now: Instant, id: DialogId) {
-    phone.agent.ring(now, id, StatusCode::RINGING, None).expect("the call waits");
+    phone.agent.ring(now, id, StatusCode::RINGING).expect("the call waits");
     phone.collect();
 }

