@@ -29,8 +29,10 @@ fn secs(seconds: u64) -> Duration {
 fn next_register(lab: &mut Scripted, within: Duration) -> Option<Request> {
     let end = lab.now + within;
     while lab.now < end {
-        if let Some(message) = lab.poll_sent() {
-            return Some(message.as_request().unwrap().clone());
+        while let Some(message) = lab.poll_sent() {
+            if let Some(request) = message.as_request().filter(|sent| *sent.method() == Method::REGISTER) {
+                return Some(request.clone());
+            }
         }
         lab.advance(Duration::from_millis(100));
     }
