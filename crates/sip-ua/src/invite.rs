@@ -31,6 +31,7 @@ mod multipart;
 pub(crate) mod offer_answer;
 mod readdress;
 pub(crate) mod redirect;
+mod reinvite;
 mod referral;
 pub(crate) mod reliable;
 mod requests;
@@ -67,6 +68,7 @@ use session_timer::{SessionTimer, Timer};
 use transfer::Transferring;
 use uac::Calling;
 use uas::{Alerting, AwaitAck};
+use update::EarlyUpdate;
 
 /// One call.
 #[derive(Debug)]
@@ -86,6 +88,7 @@ pub(crate) struct InviteUsage {
     /// Why the peer ended it.
     cause: Option<Box<Reason>>,
     timer: Timer,
+    early_update: Option<Box<EarlyUpdate>>,
     /// The `o=` line that the peer's media was described with last, as a hash.
     remote_origin: Option<u64>,
     /// A transfer of ours that is not settled.
@@ -191,6 +194,7 @@ impl InviteUsage {
             parting: None,
             cause: None,
             timer: Timer::new(SessionTimer::default()),
+            early_update: None,
             remote_origin: None,
             transferring: None,
             refers: Refers::default(),
@@ -495,8 +499,14 @@ impl InviteUsage {
     pub(crate) fn handle_timeout(&mut self, context: &mut Context, now: Instant) {
         self.unacknowledged.take_if(|late| late.until <= now);
         match &self.state {
-            State::Calling(_) => self.calling_timeout(context, now),
-            State::Alerting(_) => self.alerting_timeout(context, now),
+            State::Calling(_) => {
+                self.early_update_timeout(context, now);
+                self.calling_timeout(context, now);
+            }
+            State::Alerting(_) => {
+                self.early_update_timeout(context, now);
+                self.alerting_timeout(context, now);
+            }
             State::Established(_) => {
                 self.await_ack_timeout(context, now);
                 self.change_timeout(context, now);
@@ -510,8 +520,12 @@ impl InviteUsage {
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let call = match &self.state {
-            State::Calling(calling) => calling.deadline,
-            State::Alerting(alerting) => alerting.poll_timeout(),
+            State::Calling(calling) => {
+                calling.deadline.into_iter().chain(self.early_update_poll_timeout()).min()
+            }
+            State::Alerting(alerting) => {
+                alerting.poll_timeout().into_iter().chain(self.early_update_poll_timeout()).min()
+            }
             State::Established(established) => {
                 let ack = established.await_ack.as_ref().map(AwaitAck::poll_timeout);
                 let change = established.change.as_ref().and_then(Change::poll_timeout);

@@ -1,8 +1,8 @@
-//! Changing a call that stands: re-INVITEs and UPDATEs of ours, re-INVITEs of the peer ([RFC 3261 §14], [RFC 6141]).
+//! Changes of ours to a call that stands: re-INVITE and UPDATE ([RFC 3261 §14.1], [RFC 6141]).
 //!
 //! One at a time: what is wanted meanwhile waits. A session refresh is a change that changes nothing.
 //!
-//! [RFC 3261 §14]: https://www.rfc-editor.org/rfc/rfc3261#section-14
+//! [RFC 3261 §14.1]: https://www.rfc-editor.org/rfc/rfc3261#section-14.1
 //! [RFC 6141]: https://www.rfc-editor.org/rfc/rfc6141
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -11,32 +11,31 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use sdp::{Direction, SessionDescription};
 use sip_msg::RetryAfter;
-use sip_msg::{Method, Request, Response, StatusCode, Text};
-use sip_txn::{ClientId, Ending, ServerId};
+use sip_msg::{Method, Response, StatusCode, Text};
+use sip_txn::{ClientId, Ending};
 
 use super::reliable::{Provisional, Reliable};
 use super::requests::Purpose;
 use super::session_timer::Due;
-use super::{Established, InviteUsage, Sent, State, info, is_challenge, is_gone, offer_answer, patience, uas};
+use super::{Established, InviteUsage, Sent, State, info, is_challenge, is_gone, offer_answer, patience};
 use crate::auth::Attempt;
 use crate::context::{Context, Owner};
 use crate::dialog::{Dialog, Role};
 use crate::error::CommandError;
 use crate::event::{Event, Side};
-use crate::media_plan::Refusal;
 
 /// How often one change is tried when the peer has one of its own under way each time.
-const MAX_ROUNDS: u8 = 4;
+pub(super) const MAX_ROUNDS: u8 = 4;
 /// The longest Retry-After of a 500 that we wait for; RFC 3261 §14.2 has the peer choose at most this.
-const MAX_RETRY_AFTER: u32 = 10;
+pub(super) const MAX_RETRY_AFTER: u32 = 10;
 
 /// A change of ours, or a refresh.
 #[derive(Debug)]
 pub(super) struct Change {
-    wish: Wish,
+    pub(super) wish: Wish,
     /// How many times it has met one of the peer's.
-    rounds: u8,
-    stage: Stage,
+    pub(super) rounds: u8,
+    pub(super) stage: Stage,
 }
 
 /// What we want, and the request that asks for it.
@@ -63,7 +62,7 @@ enum Means {
 }
 
 #[derive(Debug)]
-enum Stage {
+pub(super) enum Stage {
     /// The re-INVITE has no final answer yet.
     Inviting { client: ClientId, offer: Option<Bytes>, attempt: Attempt, give_up_at: Instant, cancelled: bool },
     /// The UPDATE has no final answer yet.
@@ -102,7 +101,7 @@ impl Wish {
     }
 
     /// The direction it asks for.
-    fn direction(self) -> Option<Direction> {
+    pub(super) fn direction(self) -> Option<Direction> {
         match self.what {
             What::Offer(direction) => Some(direction),
             What::TheirOffer | What::Refresh => None,
@@ -120,8 +119,13 @@ impl Change {
         }
     }
 
+    /// Whether it is an UPDATE without an answer.
+    pub(super) fn is_updating(&self) -> bool {
+        matches!(self.stage, Stage::Updating)
+    }
+
     /// Whether we have made or asked for an offer that is not answered: nobody may make another.
-    fn is_offering(&self) -> bool {
+    pub(super) fn is_offering(&self) -> bool {
         match self.stage {
             Stage::Inviting { .. } => true,
             Stage::Updating => self.wish.what != What::Refresh,
@@ -429,8 +433,11 @@ impl InviteUsage {
         now: Instant,
         result: &Result<Response, Ending>,
     ) {
+        if self.early_update_answered(context, now, result) {
+            return;
+        }
         let State::Established(established) = &mut self.state else { return };
-        let Some(Change { wish, rounds, stage: Stage::Updating }) = established.change.take_if(is_updating)
+        let Some(Change { wish, rounds, stage: Stage::Updating }) = established.change.take_if(|change| change.is_updating())
         else {
             return;
         };
@@ -548,115 +555,6 @@ impl InviteUsage {
             Stage::Updating => {}
         }
     }
-
-    /// An INVITE of the peer in a dialog ([RFC 3261 §14.2]).
-    ///
-    /// [RFC 3261 §14.2]: https://www.rfc-editor.org/rfc/rfc3261#section-14.2
-    pub(super) fn reinvited(
-        &mut self,
-        context: &mut Context,
-        now: Instant,
-        server: ServerId,
-        request: &Request,
-    ) {
-        let established = match &mut self.state {
-            State::Established(established) => established,
-            // Our INVITE is in progress.
-            State::Calling(_) => {
-                return self.answer(context, now, server, request, StatusCode::REQUEST_PENDING);
-            }
-            // The first INVITE of the peer has no final answer yet.
-            State::Alerting(_) => return self.answer_later(context, now, server, request),
-            State::Over(_) => {
-                return self.answer(
-                    context,
-                    now,
-                    server,
-                    request,
-                    StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST,
-                );
-            }
-        };
-        if established.is_busy_offering() {
-            return self.answer(context, now, server, request, StatusCode::REQUEST_PENDING);
-        }
-        // Whoever sends a re-INVITE has our 2xx: the ACK for it is lost or late (RFC 5407 §3.1.4).
-        let confirmed = established.await_ack.take().is_some_and(|wait| wait.initial);
-        let offer = offer_answer::read(request.headers(), request.body());
-        if confirmed {
-            context.tell(Event::Confirmed { dialog: self.id });
-        }
-        let before = established.plan.direction();
-        let mut news = false;
-        let (body, offered) = match offer {
-            // The agent has refused these already.
-            Err(error) => return self.answer(context, now, server, request, error.status()),
-            Ok(None) => (established.plan.offer(established.direction), true),
-            Ok(Some(offer)) => match established.plan.answer(&offer) {
-                Ok(answer) => {
-                    news = hear(&mut self.remote_origin, &offer);
-                    (answer, false)
-                }
-                Err(refusal) => {
-                    self.refuse_change(context, now, server, request, &refusal);
-                    return self.next_change(context, now);
-                }
-            },
-        };
-        established.dialog.refresh_target(request.headers());
-        let mut response = Response::answer(request, StatusCode::OK)
-            .record_route(request)
-            .header(&established.dialog.contact_header())
-            .build();
-        context.sign_response(&mut response, true);
-        info::announce_back(context, request, &mut response);
-        self.timer.accept(now, request.headers(), &mut response);
-        response.set_body(offer_answer::APPLICATION_SDP, offer_answer::body(&body));
-        let direction = established.plan.direction();
-        established.await_ack =
-            Some(uas::send_success(context, now, server, request, response, false, offered));
-        let tag = Text::from(established.dialog.remote_tag());
-        self.note_packages(&tag, request.headers());
-        match direction {
-            Some(direction) if news || before != Some(direction) => {
-                context.tell(Event::MediaChanged { dialog: self.id, by: Side::Remote, direction });
-            }
-            // Ours is offered: its answer in the ACK will tell.
-            _ if offered => {}
-            _ => self.tell_refreshed(context, Side::Remote),
-        }
-    }
-
-    /// Our media cannot answer the peer's new offer: 488, and the call stands as it was.
-    pub(super) fn refuse_change(
-        &self,
-        context: &mut Context,
-        now: Instant,
-        server: ServerId,
-        request: &Request,
-        refusal: &Refusal,
-    ) {
-        let mut response = Response::answer(request, StatusCode::NOT_ACCEPTABLE_HERE).build();
-        response.headers_mut().push(&offer_answer::warning(refusal));
-        context.sign_response(&mut response, false);
-        context.respond(now, server, response);
-    }
-
-    /// 500 with a Retry-After of 0 to 10 s: one offer of the peer at a time.
-    pub(super) fn answer_later(
-        &self,
-        context: &mut Context,
-        now: Instant,
-        server: ServerId,
-        request: &Request,
-    ) {
-        let mut response = Response::answer(request, StatusCode::SERVER_INTERNAL_ERROR).build();
-        let wait = context.ids.wait(Duration::ZERO, Duration::from_secs(MAX_RETRY_AFTER.into()));
-        let seconds = u32::try_from(wait.as_secs()).unwrap_or(MAX_RETRY_AFTER);
-        response.headers_mut().push(&RetryAfter::new(seconds));
-        context.sign_response(&mut response, false);
-        context.respond(now, server, response);
-    }
 }
 
 /// How a 2xx to a change of ours ended it.
@@ -679,9 +577,6 @@ pub(super) fn hear(last: &mut Option<u64>, theirs: &SessionDescription) -> bool 
     last.replace(origin) != Some(origin)
 }
 
-fn is_updating(change: &mut Change) -> bool {
-    matches!(change.stage, Stage::Updating)
-}
 
 /// Statuses of an UPDATE after which a re-INVITE may do.
 fn needs_reinvite(status: StatusCode) -> bool {
@@ -694,7 +589,7 @@ fn needs_reinvite(status: StatusCode) -> bool {
 /// How long to wait when our re-INVITE met one of the peer's; `None`: it was something else ([RFC 3261 §14.1]).
 ///
 /// [RFC 3261 §14.1]: https://www.rfc-editor.org/rfc/rfc3261#section-14.1
-fn glare_wait(context: &mut Context, role: Role, response: &Response) -> Option<Duration> {
+pub(super) fn glare_wait(context: &mut Context, role: Role, response: &Response) -> Option<Duration> {
     match (response.status(), role) {
         (StatusCode::REQUEST_PENDING, Role::Uac) => {
             Some(context.ids.wait(Duration::from_millis(2100), Duration::from_secs(4)))

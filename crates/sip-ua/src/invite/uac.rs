@@ -288,6 +288,7 @@ impl InviteUsage {
         let mut established = Established::new(dialog, plan);
         established.plan.confirm();
         self.state = State::Established(Box::new(established));
+        self.adopt_early_update();
         if let Some(why) = cancelled {
             self.farewell = Some(why);
             self.leave(context, now);

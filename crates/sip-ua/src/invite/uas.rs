@@ -303,6 +303,7 @@ impl InviteUsage {
         let mut established = Established::new(dialog, plan);
         established.await_ack = Some(wait);
         self.state = State::Established(Box::new(established));
+        self.adopt_early_update();
     }
 
     /// The INVITE gets its final response now; what the caller may still confirm is remembered ([RFC 3262 §3]).
@@ -459,7 +460,10 @@ impl InviteUsage {
         if wait.offered {
             let answer = offer_answer::read(ack.headers(), ack.body()).ok().flatten();
             let outcome = match &answer {
-                Some(answer) => established.plan.accept(answer),
+                Some(answer) => {
+                    hear(&mut self.remote_origin, answer);
+                    established.plan.accept(answer)
+                }
                 None => Err(Refusal::new("the ACK has no session description")),
             };
             if let Err(refusal) = outcome {

@@ -214,6 +214,12 @@ impl InviteUsage {
             // The agent has refused these already.
             Err(error) => return self.answer(context, now, server, request, error.status()),
         };
+        if let State::Alerting(alerting) = &self.state
+            && description.is_some()
+            && self.is_offering_early(alerting.dialog.remote_tag())
+        {
+            return self.answer(context, now, server, request, StatusCode::REQUEST_PENDING);
+        }
         let State::Alerting(alerting) = &mut self.state else { return };
         let describes = alerting.sender.holds_success();
         let ours_is_open = describes && alerting.offer.is_none() && alerting.exchange != Exchange::Settled;
