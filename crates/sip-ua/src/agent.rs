@@ -1,5 +1,6 @@
 //! The core: routes what the transaction layer reports to calls, registrations and requests.
 
+mod authentication;
 mod refer;
 mod registrations;
 
@@ -10,10 +11,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sdp::{Direction, SessionDescription};
-use sip_msg::{CSeq, Method, Reason, Request, Require, Response, StatusCode, Text, To, Uri, Via};
+use sip_msg::{CSeq, HeaderName, Method, Reason, Request, Require, Response, StatusCode, Text, To, Uri, Via};
 use sip_txn::{ClientId, Ending, Flow, Input, ServerId};
 
 use crate::command::{Invite, OutOfDialog, Reply};
+use crate::auth::{CredentialsId, Waiting};
 use crate::config::Config;
 use crate::context::{Context, Owner};
 use crate::dialog::{Dialog, DialogKey};
@@ -23,7 +25,7 @@ use crate::invite::session_timer::too_short;
 use crate::invite::forks::Fork;
 use crate::invite::reliable::{self, Reliable, Ring};
 use crate::invite::info::InfoDtmf;
-use crate::invite::{InviteUsage, final_response, offer_answer};
+use crate::invite::{Arrival, InviteUsage, final_response, offer_answer};
 use crate::media_plan::MediaPlan;
 use crate::refer::Referral;
 use crate::policy::{Admission, Policy, TargetSource, Violation};
@@ -50,6 +52,10 @@ pub struct Agent {
     referrals: BTreeMap<ReferId, Referral>,
     schedule: BTreeSet<(Instant, Timed)>,
     admission: Admission,
+    /// Challenges that wait for the application's credentials.
+    waiting: Waiting,
+    /// Whose password calls came in with.
+    authenticated: HashMap<DialogId, Text>,
     last_id: u64,
 }
 
@@ -68,6 +74,7 @@ enum Timed {
     Registration(RegistrationId),
     Incoming(IncomingRequestId),
     Refer(ReferId),
+    Credentials(CredentialsId),
 }
 
 impl Agent {
@@ -83,6 +90,8 @@ impl Agent {
             referrals: BTreeMap::new(),
             schedule: BTreeSet::new(),
             admission: Admission::default(),
+            waiting: Waiting::default(),
+            authenticated: HashMap::new(),
             last_id: 0,
         }
     }
@@ -176,7 +185,10 @@ impl Agent {
     /// # Errors
     /// [`CommandError::Unknown`].
     pub fn hang_up(&mut self, now: Instant, id: DialogId) -> Result<(), CommandError> {
-        self.command(now, id, |usage, context| usage.hang_up(context, now))
+        self.command(now, id, |usage, context| usage.hang_up(context, now))?;
+        self.stop_waiting(now, Owner::Call(id));
+        self.pump(now);
+        Ok(())
     }
 
     /// The same, and the CANCEL or BYE says why ([RFC 3326]): `Reason::new("SIP")` with `cause` and `text`, for instance.
@@ -466,6 +478,7 @@ impl Agent {
                 }
                 Timed::Incoming(id) => self.answer_late(now, id),
                 Timed::Refer(id) => self.referral_timeout(now, id),
+                Timed::Credentials(id) => drop(self.go_on(now, id, None)),
             }
             self.pump(now);
         }
@@ -520,6 +533,7 @@ impl Agent {
         if finished && let Some(mut usage) = self.calls.remove(&id) {
             usage.forget(&mut self.context);
             self.admission.ended(id);
+            self.authenticated.remove(&id);
         }
     }
 
@@ -599,6 +613,19 @@ impl Agent {
         if response.headers().all::<Via>().count() > 1 {
             return;
         }
+        if !self.wait_for_credentials(now, client, flow, &response) {
+            self.deliver(now, client, flow, response);
+        }
+    }
+
+    /// Hands a response to whom it is for.
+    fn deliver(&mut self, now: Instant, client: ClientId, flow: &Flow, response: Response) {
+        self.context.heard.listen(Some((client, *flow)));
+        self.deliver_to_owner(now, client, flow, response);
+        self.context.heard.listen(None);
+    }
+
+    fn deliver_to_owner(&mut self, now: Instant, client: ClientId, flow: &Flow, response: Response) {
         match self.context.clients.get(&client).copied() {
             Some(Owner::Call(id)) => {
                 let forks = self.with_call(id, |usage, context| {
@@ -647,6 +674,8 @@ impl Agent {
     }
 
     fn handle_client_ended(&mut self, now: Instant, client: ClientId, ending: Ending) {
+        let Some(ending) = self.waiting.hold_back(client, ending) else { return };
+        self.context.heard.forget(client);
         match self.context.clients.remove(&client) {
             Some(Owner::Call(id)) => {
                 self.with_call(id, |usage, context| usage.handle_client_ended(context, now, client, ending));
@@ -669,8 +698,14 @@ impl Agent {
     }
 
     /// The order of RFC 3261 §8.2: what the request needs of us, then what it wants.
-    fn handle_request(&mut self, now: Instant, server: ServerId, flow: Flow, request: Request) {
+    fn handle_request(&mut self, now: Instant, server: ServerId, flow: Flow, mut request: Request) {
         let key = DialogKey::of_request(&request);
+        let user = match &key {
+            Some(_) => Ok(None),
+            None => self.challenge(now, server, &flow, &mut request),
+        };
+        // RFC 3261 §8.2: who asks comes before what is asked.
+        let Ok(user) = user else { return };
         let offer = match screen(&request, &self.context.methods(), &self.context.options()) {
             Ok(offer) => offer,
             Err(refusal) => {
@@ -680,6 +715,9 @@ impl Agent {
                 return self.refuse(now, server, refusal);
             }
         };
+        if request.headers().contains(HeaderName::REPLACES) && *request.method() != Method::INVITE {
+            return self.refuse_with(now, server, &request, StatusCode::BAD_REQUEST);
+        }
         if matches!(*request.method(), Method::REFER | Method::NOTIFY | Method::SUBSCRIBE) {
             return self.handle_subscription_request(now, server, flow, key, request);
         }
@@ -724,12 +762,17 @@ impl Agent {
                     tag_response(&mut refusal, &self.context.ids.tag());
                     return self.refuse(now, server, refusal);
                 }
+                let relation = match self.relation(&request) {
+                    Ok(relation) => relation,
+                    Err(status) => return self.refuse_with(now, server, &request, status),
+                };
                 let id = DialogId(self.next_id());
-                match InviteUsage::incoming(&mut self.context, now, id, server, flow, request.clone(), offer)
-                {
+                let arrival = Arrival { server, flow, offer, relation };
+                match InviteUsage::incoming(&mut self.context, now, id, arrival, request.clone()) {
                     Ok(usage) => {
                         self.admission.began(&self.context.config.policy, flow.remote.ip(), id);
                         self.calls.insert(id, usage);
+                        user.map(|user| self.authenticated.insert(id, user));
                         self.touch_call(id);
                     }
                     Err(_) => self.refuse_with(now, server, &request, StatusCode::BAD_REQUEST),
@@ -824,7 +867,7 @@ fn reschedule(
 
 #[cfg(test)]
 mod tests {
-    use sip_msg::{Accept, Allow, HeaderName, NameAddr, Uri};
+    use sip_msg::{Accept, Allow, NameAddr, Uri};
 
     use super::*;
     use crate::auth::Credentials;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sip_msg::{Method, Text};
 
+use crate::auth::{Algorithms, CredentialStore, Verifier};
 use crate::context::METHODS;
 use crate::invite::redirect::Redirects;
 use crate::invite::reliable::Reliable;
@@ -23,6 +24,15 @@ pub struct Config {
     pub takes: Vec<Method>,
     /// What a REFER may ask us to send; INVITE. A REFER to send another request is refused with 403.
     pub refers: Vec<Method>,
+    /// Whether a call that comes in may replace another ([RFC 3891]); it may. See
+    /// [`Event::Incoming`](crate::Event::Incoming) for who may ask that.
+    ///
+    /// [RFC 3891]: https://www.rfc-editor.org/rfc/rfc3891
+    pub replaces: bool,
+    /// Whether a call that comes in may join another ([RFC 3911]): for applications that mix. It may not.
+    ///
+    /// [RFC 3911]: https://www.rfc-editor.org/rfc/rfc3911
+    pub joins: bool,
     /// What peers may make grow.
     pub limits: Limits,
     /// What we want of session timers: a refresh each 15 minutes.
@@ -31,6 +41,17 @@ pub struct Config {
     pub reliable: Reliable,
     /// How long a re-INVITE of ours may go without a final answer before it is cancelled; 32 s.
     pub change_timeout: Duration,
+    /// The credentials for challenges that calls, requests and accounts bring none for.
+    pub credentials: CredentialStore,
+    /// Which ways of proving who we are may be used: digest with any algorithm.
+    pub algorithms: Algorithms,
+    /// How long a challenge waits when the application is asked for credentials ([`Event::CredentialsWanted`]); `None`, the
+    /// default: it is not asked.
+    ///
+    /// [`Event::CredentialsWanted`]: crate::Event::CredentialsWanted
+    pub ask_for_credentials: Option<Duration>,
+    /// Who checks the passwords of requests that would start something; `None`: nobody.
+    pub challenge: Option<Verifier>,
     /// What is refused even if somebody asks for it: toll fraud, floods, weak security.
     pub policy: Policy,
     /// The INFO packages the application takes, said in Recv-Info ([RFC 6086]). `None`: nothing is said, and none is taken.
@@ -59,10 +80,16 @@ impl Config {
             user_agent: concat!("voip-rs/", env!("CARGO_PKG_VERSION")).into(),
             takes: Vec::new(),
             refers: vec![Method::INVITE],
+            replaces: true,
+            joins: false,
             limits: Limits::default(),
             session_timer: SessionTimer::default(),
             reliable: Reliable::default(),
             change_timeout: Duration::from_secs(32),
+            credentials: CredentialStore::default(),
+            algorithms: Algorithms::default(),
+            ask_for_credentials: None,
+            challenge: None,
             policy: Policy::default(),
             redirects: Redirects::default(),
             info_packages: None,
@@ -76,6 +103,37 @@ impl Config {
     #[must_use]
     pub fn user_agent(mut self, name: impl Into<Text>) -> Self {
         self.user_agent = name.into();
+        self
+    }
+
+    /// The credentials for challenges that calls, requests and accounts bring none for.
+    #[must_use]
+    pub fn credentials(mut self, store: CredentialStore) -> Self {
+        self.credentials = store;
+        self
+    }
+
+    /// Which ways of proving who we are may be used.
+    #[must_use]
+    pub fn algorithms(mut self, algorithms: Algorithms) -> Self {
+        self.algorithms = algorithms;
+        self
+    }
+
+    /// Asks the application for credentials that are missing, and waits so long for them.
+    #[must_use]
+    pub fn ask_for_credentials(mut self, patience: Duration) -> Self {
+        self.ask_for_credentials = Some(patience);
+        self
+    }
+
+    /// Lets nobody start anything (a call, a MESSAGE …) without a password.
+    ///
+    /// The application sees requests without their Authorization, and only those whose password was right;
+    /// [`Agent::authenticated`](crate::Agent::authenticated) says whose it was.
+    #[must_use]
+    pub fn challenge(mut self, verifier: Verifier) -> Self {
+        self.challenge = Some(verifier);
         self
     }
 
@@ -151,6 +209,20 @@ impl Config {
     #[must_use]
     pub fn instance(mut self, urn: impl Into<Text>) -> Self {
         self.instance = Some(urn.into());
+        self
+    }
+
+    /// Whether a call that comes in may replace another.
+    #[must_use]
+    pub fn replaces(mut self, replaces: bool) -> Self {
+        self.replaces = replaces;
+        self
+    }
+
+    /// Whether a call that comes in may join another.
+    #[must_use]
+    pub fn joins(mut self, joins: bool) -> Self {
+        self.joins = joins;
         self
     }
 

@@ -7,10 +7,12 @@ use sip_msg::{Allow, Server, Supported, UserAgent};
 use sip_msg::{HeaderName, Method, Request, Response, StatusCode, Text};
 use sip_txn::{ClientId, Ending, RequestError, SendOptions, ServerId, TransactionLayer};
 
+use crate::auth::{Heard, server_and_user};
 use crate::config::Config;
 use crate::dialog::{Dialog, DialogKey};
 use crate::event::{DialogId, Event, Output, ReferId, RegistrationId, RequestId};
 use crate::ids::Ids;
+use crate::invite::replaces;
 use crate::invite::session_timer;
 use crate::invite::reliable::{self, Reliable};
 use crate::registration::{Flows, Pace, instance};
@@ -31,7 +33,7 @@ pub(crate) const METHODS: &[Method] = &[
 ];
 
 /// The option tags we support, in Require of the peer too.
-pub(crate) const OPTIONS: &[&str] = &[session_timer::TIMER, reliable::OPTION, "199", "norefersub", "tdialog"];
+pub(crate) const OPTIONS: &[&str] = &[session_timer::TIMER, reliable::OPTION, "199", "norefersub", "tdialog", replaces::REPLACES, replaces::JOIN];
 
 /// Whose client transaction it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -69,6 +71,8 @@ pub(crate) enum News {
     Progress(ReferId, StatusCode),
     /// The answer to a NOTIFY that went through a call's dialog.
     Notified(ReferId, Result<Response, Ending>),
+    /// A call was answered that takes the place of another.
+    Replaced { old: DialogId, by: Text },
 }
 
 #[derive(Debug)]
@@ -83,6 +87,7 @@ pub(crate) struct Context {
     pub(crate) pace: Pace,
     /// What registrations stand on.
     pub(crate) flows: Flows,
+    pub(crate) heard: Heard,
     pub(crate) clients: HashMap<ClientId, Owner>,
     pub(crate) servers: HashMap<ServerId, DialogId>,
     pub(crate) dialogs: HashMap<DialogKey, DialogId>,
@@ -100,6 +105,7 @@ impl Context {
             flows: Flows::default(),
             config,
             output: VecDeque::new(),
+            heard: Heard::default(),
             clients: HashMap::new(),
             servers: HashMap::new(),
             dialogs: HashMap::new(),
@@ -120,7 +126,13 @@ impl Context {
     /// The option tags we support; that of reliable provisional responses can be switched off.
     pub(crate) fn options(&self) -> Vec<&'static str> {
         let reliable = self.config.reliable != Reliable::Off;
-        OPTIONS.iter().copied().filter(|option| reliable || *option != reliable::OPTION).collect()
+        let known = |option: &&str| match *option {
+            reliable::OPTION => reliable,
+            replaces::REPLACES => self.config.replaces,
+            replaces::JOIN => self.config.joins,
+            _ => true,
+        };
+        OPTIONS.iter().copied().filter(known).collect()
     }
 
     fn supported(&self) -> Supported {
@@ -155,7 +167,11 @@ impl Context {
         owner: Owner,
         options: SendOptions,
     ) -> Result<ClientId, RequestError> {
+        let asked = self.keeps_asked().then(|| server_and_user(&request));
         let client = self.layer.request(now, request, options)?;
+        if let Some(asked) = asked {
+            self.heard.note(client, asked);
+        }
         self.clients.insert(client, owner);
         Ok(client)
     }

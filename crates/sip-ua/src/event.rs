@@ -9,6 +9,7 @@ use sip_txn::{Ending, Flow};
 
 use crate::registration::RegistrationStatus;
 use crate::refer::{ReferRequest, TransferError};
+use crate::auth::CredentialsWanted;
 use crate::policy::Violation;
 
 /// A call of ours: the INVITE usage with all its early dialogs, later the one dialog that stands.
@@ -108,6 +109,18 @@ pub enum Event {
         flow: Flow,
         /// The INVITE; what it says is the caller's claim.
         request: Request,
+        /// The call that this one replaces: once this one is accepted, that one ends ([RFC 3891]).
+        ///
+        /// The caller knows the call's dialog, as its peer does, and whoever saw its messages. Who wants to be surer
+        /// compares the two callers, or the Referred-By of this one, or challenges it, and refuses it if need be.
+        ///
+        /// [RFC 3891]: https://www.rfc-editor.org/rfc/rfc3891
+        replaces: Option<DialogId>,
+        /// The call that this one is to be mixed with ([RFC 3911]); see
+        /// [`Config::joins`](crate::Config::joins).
+        ///
+        /// [RFC 3911]: https://www.rfc-editor.org/rfc/rfc3911
+        joins: Option<DialogId>,
     },
     /// The next hop works on our INVITE (100).
     Trying {
@@ -242,6 +255,17 @@ pub enum Event {
         /// The final response, or how it ended without one.
         result: Result<Response, Ending>,
     },
+    /// A server wants a password or token that we do not have: [`Agent::provide`](crate::Agent::provide) it, or say that there
+    /// is none. Only where [`Config::ask_for_credentials`](crate::Config::ask_for_credentials) says how long the request waits.
+    CredentialsWanted(CredentialsWanted),
+    /// A success carried the proof of somebody who does not know our password ([RFC 7616 §3.5]): somebody else may have
+    /// answered for the server.
+    ///
+    /// [RFC 7616 §3.5]: https://www.rfc-editor.org/rfc/rfc7616#section-3.5
+    ServerNotProven {
+        /// The realm that it answered for.
+        realm: Text,
+    },
     /// A call that came in was refused by the policy. Said once a second at most, however many there are.
     TurnedAway {
         /// Where it came from.
@@ -312,6 +336,8 @@ impl Event {
             | Self::RegistrationChanged { .. }
             | Self::Unregistered { .. }
             | Self::OutOfDialog { .. }
+            | Self::CredentialsWanted(_)
+            | Self::ServerNotProven { .. }
             | Self::TurnedAway { .. }
             | Self::Response { .. } => None,
         }

@@ -34,6 +34,7 @@ pub(crate) mod redirect;
 mod reinvite;
 mod referral;
 pub(crate) mod reliable;
+pub(crate) mod replaces;
 mod requests;
 #[cfg(test)]
 mod tests;
@@ -43,7 +44,7 @@ mod uac;
 mod uas;
 mod update;
 
-pub(crate) use uas::final_response;
+pub(crate) use uas::{Arrival, final_response};
 
 use std::time::{Duration, Instant};
 
@@ -74,7 +75,7 @@ use update::EarlyUpdate;
 #[derive(Debug)]
 pub(crate) struct InviteUsage {
     id: DialogId,
-    auth: Authenticator,
+    pub(crate) auth: Authenticator,
     state: State,
     /// INVITEs of ours whose transactions may still bring a 2xx.
     invites: Vec<Sent>,

@@ -163,8 +163,8 @@ impl Registrar {
         let mut ids = Ids::new(seed);
         Self {
             layer: TransactionLayer::new(config.transactions.clone()),
-            registration: Verifier::new(now, config.domain.clone(), ids.key()),
-            calls: Verifier::new(now, config.domain.clone(), ids.key()).proxy(),
+            registration: verifier(now, &config, ids.key()),
+            calls: verifier(now, &config, ids.key()).proxy(),
             route_key: proxy::RouteKey(ids.key()),
             ids,
             location: Location::default(),
@@ -330,11 +330,8 @@ impl Registrar {
             Side::Registration => &mut self.registration,
             Side::Call => &mut self.calls,
         };
-        let users = &self.config.users;
-        let verdict =
-            verifier.verify(now, request, |user| users.get(user).map(|password| password.to_string()));
-        let stale = match verdict {
-            Verdict::Granted { username } => return Ok(username),
+        let stale = match verifier.verify(now, request) {
+            Verdict::Granted { username, .. } => return Ok(username),
             Verdict::Stale => true,
             Verdict::Missing => false,
             Verdict::Denied => {
@@ -362,6 +359,12 @@ impl Registrar {
 /// What a registrar says it can.
 fn supported() -> Supported {
     Supported(vec![Text::from_static("path"), Text::from_static("outbound")])
+}
+
+/// Who checks the passwords of the users.
+fn verifier(now: Instant, config: &Config, key: [u8; 32]) -> Verifier {
+    let verifier = Verifier::new(now, config.domain.clone(), key);
+    config.users.iter().fold(verifier, |verifier, (name, password)| verifier.user(name.clone(), password))
 }
 
 /// Which password check a request goes through.

@@ -34,7 +34,7 @@ pub(crate) use pace::Pace;
 pub use push::{Push, PushSupport};
 pub use status::{Grant, RegistrationStatus};
 
-use crate::auth::Credentials;
+use crate::auth::{Authenticator, Credentials};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::event::{Event, RegistrationId};
@@ -178,6 +178,15 @@ impl Registration {
                 binding.handle_response(turn, flow, response);
             }
         });
+    }
+
+    /// Who answers the challenges to one of our requests.
+    pub(crate) fn authenticator(&self, client: ClientId) -> Option<&Authenticator> {
+        self.bindings.iter().find(|binding| binding.is_sent_as(client)).map(|binding| &binding.auth)
+    }
+
+    pub(crate) fn authenticator_mut(&mut self, client: ClientId) -> Option<&mut Authenticator> {
+        self.bindings.iter_mut().find(|binding| binding.is_sent_as(client)).map(|binding| &mut binding.auth)
     }
 
     /// A REGISTER ended without a final response.

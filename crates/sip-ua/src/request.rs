@@ -24,7 +24,7 @@ pub(crate) struct Outgoing {
     client: ClientId,
     /// As it was before credentials.
     request: Request,
-    auth: Authenticator,
+    pub(crate) auth: Authenticator,
     attempt: Attempt,
 }
 
@@ -104,6 +104,9 @@ impl Outgoing {
             && self.send_again(context, now).is_ok()
         {
             return false;
+        }
+        if response.status().is_success() {
+            self.auth.succeeded(context, &response);
         }
         context.tell(Event::Response { id: self.id, result: Ok(response) });
         true

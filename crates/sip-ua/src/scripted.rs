@@ -39,10 +39,19 @@ impl Scripted {
     }
 
     pub(crate) fn over(transport: Transport) -> Self {
+        Self::made(transport, |config| config)
+    }
+
+    /// One with other settings.
+    pub(crate) fn with(set: impl FnOnce(Config) -> Config) -> Self {
+        Self::made(Transport::Udp, set)
+    }
+
+    fn made(transport: Transport, set: impl FnOnce(Config) -> Config) -> Self {
         let local: SocketAddr = "192.0.2.1:5060".parse().unwrap();
         let config = Config::new(sip_txn::Config::new([9; 32]).listen(transport, local));
         Self {
-            agent: Agent::new(config.user_agent("test")),
+            agent: Agent::new(set(config.user_agent("test"))),
             now: testkit::Clock::new().now(),
             flow: Flow::new(transport, local, "192.0.2.2:5060".parse().unwrap()),
             connected: false,

@@ -8,7 +8,7 @@ use sip_txn::{Flow, Transport};
 
 use super::{Agent, Timed, reschedule};
 use crate::command::{Invite, OutOfDialog};
-use crate::context::Context;
+use crate::context::{Context, Owner};
 use crate::error::CommandError;
 use crate::event::{RegistrationId, RequestId};
 use crate::registration::{Account, Grant, Push, Registration, RegistrationStatus};
@@ -38,7 +38,9 @@ impl Agent {
     /// # Errors
     /// [`CommandError::Unknown`].
     pub fn unregister(&mut self, now: Instant, id: RegistrationId) -> Result<(), CommandError> {
-        self.account(now, id, |registration, context| registration.leave(context, now, false))
+        self.account(now, id, |registration, context| registration.leave(context, now, false))?;
+        self.stop_waiting(now, Owner::Registration(id));
+        Ok(())
     }
 
     /// Takes every binding of the account's address-of-record back, those of other devices too (`Contact: *`,
@@ -49,7 +51,9 @@ impl Agent {
     ///
     /// [RFC 3261 §10.2.2]: https://www.rfc-editor.org/rfc/rfc3261#section-10.2.2
     pub fn unregister_all(&mut self, now: Instant, id: RegistrationId) -> Result<(), CommandError> {
-        self.account(now, id, |registration, context| registration.leave(context, now, true))
+        self.account(now, id, |registration, context| registration.leave(context, now, true))?;
+        self.stop_waiting(now, Owner::Registration(id));
+        Ok(())
     }
 
     /// Registers anew at once: for a push notification ([RFC 8599 §4.1.3]), after a sleep, or because the user asks for it.

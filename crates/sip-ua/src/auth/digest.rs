@@ -3,10 +3,12 @@
 //! [RFC 7616 §3.4]: https://www.rfc-editor.org/rfc/rfc7616#section-3.4
 //! [RFC 8760 §2]: https://www.rfc-editor.org/rfc/rfc8760#section-2
 
-use std::fmt::Write as _;
+use std::fmt;
+use std::ops::Deref;
 
 use md5::Md5;
-use sha2::{Digest as _, Sha256, Sha512_256};
+use sha2::{Digest, Sha256, Sha512_256};
+use zeroize::Zeroize;
 
 /// A hash, and whether it is the "session" variant, as the `algorithm` parameter names them.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -64,13 +66,108 @@ impl Algorithm {
         matches!(self, Self::Md5Sess | Self::Sha256Sess | Self::Sha512_256Sess)
     }
 
-    /// The hash of some octets in lower-case hexadecimal.
-    fn hash(self, data: &[u8]) -> String {
+    /// The same hash without "session", which is what secrets and hashed user names are made with.
+    #[must_use]
+    pub fn base(self) -> Self {
         match self {
-            Self::Md5 | Self::Md5Sess => hex(&Md5::digest(data)),
-            Self::Sha256 | Self::Sha256Sess => hex(&Sha256::digest(data)),
-            Self::Sha512_256 | Self::Sha512_256Sess => hex(&Sha512_256::digest(data)),
+            Self::Md5 | Self::Md5Sess => Self::Md5,
+            Self::Sha256 | Self::Sha256Sess => Self::Sha256,
+            Self::Sha512_256 | Self::Sha512_256Sess => Self::Sha512_256,
         }
+    }
+
+    /// Whether the hash is broken: MD5 is kept for servers that know nothing else ([RFC 8760 §3]).
+    ///
+    /// [RFC 8760 §3]: https://www.rfc-editor.org/rfc/rfc8760#section-3
+    #[must_use]
+    pub fn is_weak(self) -> bool {
+        self.base() == Self::Md5
+    }
+
+    /// What stands for a password in a realm: `H(username:realm:password)`, as good as the password itself there.
+    #[must_use]
+    pub fn secret(self, username: &str, realm: &str, password: &str) -> HexHash {
+        self.hash(&[username, ":", realm, ":", password])
+    }
+
+    /// A user name that shows to nobody but the server: `H(username:realm)` ([RFC 7616 §3.4.4]).
+    ///
+    /// [RFC 7616 §3.4.4]: https://www.rfc-editor.org/rfc/rfc7616#section-3.4.4
+    #[must_use]
+    pub fn userhash(self, username: &str, realm: &str) -> HexHash {
+        self.hash(&[username, ":", realm])
+    }
+
+    fn hash(self, parts: &[&str]) -> HexHash {
+        self.hash_octets(parts.iter().map(|part| part.as_bytes()))
+    }
+
+    fn hash_octets<'a>(self, parts: impl Iterator<Item = &'a [u8]>) -> HexHash {
+        fn of<'a, D: Digest>(parts: impl Iterator<Item = &'a [u8]>) -> HexHash {
+            HexHash::new(&parts.fold(D::new(), D::chain_update).finalize())
+        }
+        match self.base() {
+            Self::Md5 | Self::Md5Sess => of::<Md5>(parts),
+            Self::Sha256 | Self::Sha256Sess => of::<Sha256>(parts),
+            Self::Sha512_256 | Self::Sha512_256Sess => of::<Sha512_256>(parts),
+        }
+    }
+}
+
+/// A hash in lower-case hexadecimal: 32 digits of MD5, 64 of the others.
+///
+/// It may be a secret: it shows in no `Debug`, and is wiped when dropped.
+#[derive(Clone)]
+pub struct HexHash {
+    digits: [u8; 64],
+    length: usize,
+}
+
+impl HexHash {
+    /// The digits of some octets, of at most 32.
+    #[must_use]
+    pub fn new(octets: &[u8]) -> Self {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or(b'0');
+        let mut digits = [b'0'; 64];
+        for (pair, octet) in digits.chunks_exact_mut(2).zip(octets) {
+            if let [high, low] = pair {
+                (*high, *low) = (digit(octet >> 4), digit(octet & 15));
+            }
+        }
+        Self { digits, length: (2 * octets.len()).min(64) }
+    }
+
+    /// The octets that the digits stand for, as many as `N`.
+    pub(super) fn octets<const N: usize>(text: &str) -> Option<[u8; N]> {
+        let mut octets = [0; N];
+        if text.len() != 2 * N || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return None;
+        }
+        for (octet, at) in octets.iter_mut().zip((0..).step_by(2)) {
+            *octet = u8::from_str_radix(text.get(at..at + 2)?, 16).ok()?;
+        }
+        Some(octets)
+    }
+}
+
+impl Deref for HexHash {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.digits.get(..self.length).and_then(|digits| str::from_utf8(digits).ok()).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for HexHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HexHash").finish_non_exhaustive()
+    }
+}
+
+impl Drop for HexHash {
+    fn drop(&mut self) {
+        self.digits.zeroize();
     }
 }
 
@@ -101,17 +198,15 @@ pub enum Protection<'a> {
 }
 
 /// Everything that goes into one digest response.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Inputs<'a> {
     /// The hash.
     pub algorithm: Algorithm,
-    /// The user's name, as the server knows it.
-    pub username: &'a str,
-    /// The realm of the challenge.
-    pub realm: &'a str,
-    /// The shared secret.
-    pub password: &'a str,
-    /// The method of the request.
+    /// The user's secret, as [`Algorithm::secret`] makes it.
+    pub secret: &'a HexHash,
+    /// The method of the request; empty for the proof that a server gives (`rspauth`, [RFC 7616 §3.5]).
+    ///
+    /// [RFC 7616 §3.5]: https://www.rfc-editor.org/rfc/rfc7616#section-3.5
     pub method: &'a str,
     /// The `uri` parameter: the Request-URI of the request.
     pub uri: &'a str,
@@ -123,50 +218,31 @@ pub struct Inputs<'a> {
     pub session_cnonce: &'a str,
 }
 
-impl std::fmt::Debug for Inputs<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Inputs")
-            .field("algorithm", &self.algorithm)
-            .field("realm", &self.realm)
-            .finish_non_exhaustive()
-    }
-}
-
 impl Inputs<'_> {
-    /// The `response` parameter: lower-case hexadecimal.
+    /// The `response` parameter.
     #[must_use]
-    pub fn response(&self) -> String {
-        let hash = |text: &str| self.algorithm.hash(text.as_bytes());
-        let mut a1 = hash(&format!("{}:{}:{}", self.username, self.realm, self.password));
-        if self.algorithm.is_session() {
-            let cnonce = match self.protection {
-                Protection::Legacy => self.session_cnonce,
-                Protection::Auth { cnonce, .. } | Protection::AuthInt { cnonce, .. } => cnonce,
-            };
-            a1 = hash(&format!("{a1}:{}:{cnonce}", self.nonce));
-        }
-        let (method, uri, nonce) = (self.method, self.uri, self.nonce);
+    pub fn response(&self) -> HexHash {
+        let Self { algorithm, method, uri, nonce, .. } = *self;
+        let (qop, nc, cnonce) = match self.protection {
+            Protection::Legacy => ("", 0, self.session_cnonce),
+            Protection::Auth { nc, cnonce } => ("auth", nc, cnonce),
+            Protection::AuthInt { nc, cnonce, .. } => ("auth-int", nc, cnonce),
+        };
+        let session = algorithm.is_session().then(|| algorithm.hash(&[self.secret, ":", nonce, ":", cnonce]));
+        let a1: &str = session.as_ref().unwrap_or(self.secret);
         let a2 = match self.protection {
-            Protection::Legacy | Protection::Auth { .. } => hash(&format!("{method}:{uri}")),
+            Protection::Legacy | Protection::Auth { .. } => algorithm.hash(&[method, ":", uri]),
             Protection::AuthInt { body, .. } => {
-                hash(&format!("{method}:{uri}:{}", self.algorithm.hash(body)))
+                let body = algorithm.hash_octets([body].into_iter());
+                algorithm.hash(&[method, ":", uri, ":", &body])
             }
         };
-        hash(&match self.protection {
-            Protection::Legacy => format!("{a1}:{nonce}:{a2}"),
-            Protection::Auth { nc, cnonce } => format!("{a1}:{nonce}:{nc:08x}:{cnonce}:auth:{a2}"),
-            Protection::AuthInt { nc, cnonce, .. } => format!("{a1}:{nonce}:{nc:08x}:{cnonce}:auth-int:{a2}"),
-        })
+        if qop.is_empty() {
+            return algorithm.hash(&[a1, ":", nonce, ":", &a2]);
+        }
+        let nc = HexHash::new(&nc.to_be_bytes());
+        algorithm.hash(&[a1, ":", nonce, ":", &nc, ":", cnonce, ":", qop, ":", &a2])
     }
-}
-
-pub(crate) fn hex(octets: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * octets.len());
-    for octet in octets {
-        // Writing into a String cannot fail.
-        let _ = write!(text, "{octet:02x}");
-    }
-    text
 }
 
 #[cfg(test)]
@@ -182,11 +258,23 @@ mod tests {
         assert_eq!(Algorithm::parse("SHA-3"), None);
     }
 
-    // rfc: 8760 §2.4 — SHA-512-256 and SHA-256 are better than MD5
     #[test]
-    fn the_order_of_algorithms_is_their_strength() {
-        assert!(Algorithm::Md5 < Algorithm::Sha256);
-        assert!(Algorithm::Md5Sess < Algorithm::Sha256);
-        assert!(Algorithm::Sha256 < Algorithm::Sha512_256);
+    fn md5_is_weak_and_the_others_are_not() {
+        for (algorithm, name) in Algorithm::TABLE {
+            assert_eq!(algorithm.is_weak(), name.starts_with("MD5"), "{name}");
+            assert_eq!(algorithm.is_session(), name.ends_with("-sess"), "{name}");
+        }
+    }
+
+    #[test]
+    fn hexadecimal_goes_both_ways() {
+        let hash = HexHash::new(&[0x00, 0xa5, 0xff]);
+        assert_eq!(&*hash, "00a5ff");
+        assert_eq!(HexHash::octets::<3>(&hash), Some([0x00, 0xa5, 0xff]));
+        assert_eq!(HexHash::octets::<3>("00A5FF"), Some([0x00, 0xa5, 0xff]));
+        for wrong in ["00a5f", "00a5ff0", "00a5fg", "00a\u{e9}f", "+0a5ff"] {
+            assert_eq!(HexHash::octets::<3>(wrong), None, "{wrong}");
+        }
+        assert_eq!(HexHash::new(&[1; 40]).len(), 64);
     }
 }

@@ -1,22 +1,19 @@
-//! The server's side of digest: challenges, and checks what comes back.
+//! The server's side: challenges, and checks what comes back.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
-use sip_msg::{Authorization, Credentials as Answer, ProxyAuthorization};
+use sip_msg::{
+    AuthenticationInfo, Authorization, Challenge, Credentials as Answer, Param, Params, ProxyAuthorization,
+};
 use sip_msg::{HeaderName, Request, StatusCode, Text};
 use subtle::ConstantTimeEq as _;
-use zeroize::Zeroizing;
 
-use super::Asker;
-use super::digest::{Algorithm, Inputs, Protection, hex};
-
-/// How many nonces in use are remembered; beyond it the oldest become stale.
-const MAX_NONCES: usize = 65_536;
-const MAC_OCTETS: usize = 16;
+use super::challenge::Asker;
+use super::digest::{Algorithm, Inputs, Protection};
+use super::nonce::Nonces;
+use super::space::unextended;
+use super::users::{Claim, Secret, Users};
 
 /// What [`Verifier::verify`] found.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -25,35 +22,39 @@ pub enum Verdict {
     Granted {
         /// Whose it is.
         username: Text,
+        /// The proof that we know the password too, for the success; only of a [mutual](Verifier::mutual) verifier.
+        info: Option<AuthenticationInfo>,
     },
     /// No credentials for our realm: challenge.
     Missing,
-    /// A nonce that is too old, or a count that was used before: challenge with `stale`.
+    /// The password is right, but the nonce is too old, not ours, or its count was used before: challenge with `stale`.
     Stale,
-    /// A wrong user or password, or a nonce that is not ours: challenge anew, or refuse.
+    /// A wrong user or password, or credentials that cannot be read: challenge anew, or refuse.
     Denied,
 }
 
 /// Challenges requests and verifies their credentials ([RFC 7616 §3.3–3.6], [RFC 8760]).
 ///
-/// Nonces are signed and carry their age, so a challenge costs no memory; only a nonce that was used with the right
-/// password is remembered, with its highest count, and a count at or below it is refused. The `uri` parameter is not
-/// compared with the Request-URI, which proxies rewrite.
+/// Nonces are signed and carry their age, so a challenge costs no memory; of a nonce that was used with the right password
+/// the counts are remembered, and each is good once. An unknown user takes the same time and gets the same answer as a wrong
+/// password. The `uri` parameter is not compared with the Request-URI, which proxies rewrite ([RFC 8760 §2.6]).
 ///
 /// [RFC 7616 §3.3–3.6]: https://www.rfc-editor.org/rfc/rfc7616#section-3.3
 /// [RFC 8760]: https://www.rfc-editor.org/rfc/rfc8760
+/// [RFC 8760 §2.6]: https://www.rfc-editor.org/rfc/rfc8760#section-2.6
+#[derive(Clone)]
 pub struct Verifier {
     realm: Text,
     asker: Asker,
     algorithms: Vec<Algorithm>,
     lifetime: Duration,
-    key: Zeroizing<[u8; 32]>,
-    epoch: Instant,
-    issued: u64,
-    /// Highest count seen for each nonce in use.
-    counts: BTreeMap<u64, u32>,
-    /// Nonces up to here have been forgotten.
-    forgotten: u64,
+    integrity: bool,
+    userhash: bool,
+    mutual: bool,
+    nonces: Nonces,
+    users: Users,
+    /// What an unknown user's credentials are checked against.
+    nobody: Secret,
 }
 
 impl fmt::Debug for Verifier {
@@ -67,17 +68,34 @@ impl Verifier {
     ///
     /// `key` signs the nonces: 32 random octets.
     pub fn new(now: Instant, realm: impl Into<Text>, key: [u8; 32]) -> Self {
+        let realm = realm.into().detach();
         Self {
-            realm: realm.into(),
+            nobody: Secret::of_password("", &realm, ""),
+            realm,
             asker: Asker::Server,
             algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
             lifetime: Duration::from_secs(300),
-            key: Zeroizing::new(key),
-            epoch: now,
-            issued: 0,
-            counts: BTreeMap::new(),
-            forgotten: 0,
+            integrity: false,
+            userhash: false,
+            mutual: false,
+            nonces: Nonces::new(now, key),
+            users: Users::default(),
         }
+    }
+
+    /// One more user, or another password for one.
+    #[must_use]
+    pub fn user(self, name: impl Into<Text>, password: &str) -> Self {
+        let name = name.into();
+        let secret = Secret::of_password(&name, &self.realm, password);
+        self.user_with(name, secret)
+    }
+
+    /// One more user, by the hash of its password in this realm.
+    #[must_use]
+    pub fn user_with(mut self, name: impl Into<Text>, secret: Secret) -> Self {
+        self.users.add(&self.realm, name.into().detach(), secret);
+        self
     }
 
     /// Asks as a proxy does: 407, Proxy-Authenticate, Proxy-Authorization.
@@ -87,7 +105,9 @@ impl Verifier {
         self
     }
 
-    /// The algorithms to offer, the preferred one first; one challenge is sent for each.
+    /// The algorithms to offer, the preferred one first; one challenge is sent for each ([RFC 8760 §2.3]).
+    ///
+    /// [RFC 8760 §2.3]: https://www.rfc-editor.org/rfc/rfc8760#section-2.3
     #[must_use]
     pub fn algorithms(mut self, algorithms: &[Algorithm]) -> Self {
         self.algorithms = algorithms.to_vec();
@@ -101,6 +121,38 @@ impl Verifier {
         self
     }
 
+    /// Offers to protect the body too (`auth-int`). What rewrites bodies on the way makes such passwords look wrong.
+    #[must_use]
+    pub fn integrity(mut self) -> Self {
+        self.integrity = true;
+        self
+    }
+
+    /// Asks for hashed user names, so that none is sent for all to read ([RFC 7616 §3.4.4]).
+    ///
+    /// [RFC 7616 §3.4.4]: https://www.rfc-editor.org/rfc/rfc7616#section-3.4.4
+    #[must_use]
+    pub fn userhash(mut self) -> Self {
+        self.userhash = true;
+        self.users.index(&self.realm);
+        self
+    }
+
+    /// Proves to clients that we know the password too ([RFC 7616 §3.5]).
+    ///
+    /// [RFC 7616 §3.5]: https://www.rfc-editor.org/rfc/rfc7616#section-3.5
+    #[must_use]
+    pub fn mutual(mut self) -> Self {
+        self.mutual = true;
+        self
+    }
+
+    /// The realm.
+    #[must_use]
+    pub fn realm(&self) -> &Text {
+        &self.realm
+    }
+
     /// The status that a challenge goes with: 401 or 407.
     #[must_use]
     pub fn status(&self) -> StatusCode {
@@ -112,30 +164,45 @@ impl Verifier {
 
     /// The challenge headers for a response, all with one fresh nonce.
     pub fn challenge(&mut self, now: Instant, stale: bool) -> Vec<(HeaderName, Text)> {
-        self.issued += 1;
-        let nonce = self.nonce(self.issued, self.age(now));
-        let realm = self.realm.replace('\\', "\\\\").replace('"', "\\\"");
+        let nonce = Text::from(self.nonces.issue(now));
         let name = match self.asker {
             Asker::Server => HeaderName::WWW_AUTHENTICATE,
             Asker::Proxy => HeaderName::PROXY_AUTHENTICATE,
         };
-        let stale = if stale { ", stale=true" } else { "" };
         let line = |algorithm: &Algorithm| {
-            let algorithm = algorithm.name();
-            format!("Digest realm=\"{realm}\", nonce=\"{nonce}\", algorithm={algorithm}, qop=\"auth\"{stale}")
+            let mut challenge = Challenge::digest()
+                .with("realm", &self.realm)
+                .with("nonce", &nonce)
+                .with("algorithm", algorithm.name())
+                .with("qop", if self.integrity { "auth,auth-int" } else { "auth" });
+            if stale {
+                challenge = challenge.with("stale", "true");
+            }
+            if self.userhash {
+                challenge = challenge.with("charset", "UTF-8").with("userhash", "true");
+            }
+            (name.clone(), challenge.to_string().into())
         };
-        self.algorithms.iter().map(|algorithm| (name.clone(), line(algorithm).into())).collect()
+        self.algorithms.iter().map(line).collect()
     }
 
-    /// Checks a request; `password` looks a user's password up.
-    pub fn verify(
+    /// Checks a request by the users that were added.
+    pub fn verify(&mut self, now: Instant, request: &Request) -> Verdict {
+        let Some(answer) = self.answer(request) else { return Verdict::Missing };
+        let found = claim(&answer, |claim| self.users.find(claim));
+        self.check(now, request, &answer, found).unwrap_or(Verdict::Denied)
+    }
+
+    /// Checks a request by users that are kept elsewhere: the real name and the secret of whom a claim is about.
+    pub fn verify_with(
         &mut self,
         now: Instant,
         request: &Request,
-        password: impl FnOnce(&str) -> Option<String>,
+        find: impl FnOnce(Claim<'_>) -> Option<(Text, Secret)>,
     ) -> Verdict {
         let Some(answer) = self.answer(request) else { return Verdict::Missing };
-        self.check(now, request, &answer, password).unwrap_or(Verdict::Denied)
+        let found = claim(&answer, find);
+        self.check(now, request, &answer, found).unwrap_or(Verdict::Denied)
     }
 
     /// `None`: something is missing or unknown.
@@ -144,59 +211,58 @@ impl Verifier {
         now: Instant,
         request: &Request,
         answer: &Answer,
-        password: impl FnOnce(&str) -> Option<String>,
+        found: Option<(Text, Secret)>,
     ) -> Option<Verdict> {
         let params = &answer.params;
-        let (username, nonce) = (params.value("username")?, params.value("nonce")?);
+        let nonce = params.value("nonce")?;
         let algorithm = params.value("algorithm").map_or(Some(Algorithm::Md5), Algorithm::parse)?;
         if !self.algorithms.contains(&algorithm) {
             return None;
         }
-        let (id, issued_at) = self.open(nonce)?;
         let cnonce = params.value("cnonce");
         let count = match params.value("nc") {
-            Some(nc) if nc.len() == 8 => u32::from_str_radix(nc, 16).ok()?,
-            Some(_) => return None,
+            Some(nc) => read_count(nc)?,
             None => 1,
         };
-        let protection = match params.value("qop") {
+        let qop = params.value("qop");
+        let protection = match qop {
             None => Protection::Legacy,
             Some(qop) if qop.eq_ignore_ascii_case("auth") => Protection::Auth { nc: count, cnonce: cnonce? },
-            Some(qop) if qop.eq_ignore_ascii_case("auth-int") => {
+            Some(qop) if qop.eq_ignore_ascii_case("auth-int") && self.integrity => {
                 Protection::AuthInt { nc: count, cnonce: cnonce?, body: request.body() }
             }
             Some(_) => return None,
         };
+        if qop.is_some() && !params.contains("nc") {
+            return None;
+        }
         // An unknown user costs as much time as a known one.
-        let known = password(username).map(Zeroizing::new);
-        let expected = Inputs {
+        let (username, secret) = found.unzip();
+        let known = secret.as_ref().and_then(|secret| secret.hash(algorithm));
+        let is_known = known.is_some();
+        let secret = known.or_else(|| self.nobody.hash(algorithm))?;
+        let inputs = Inputs {
             algorithm,
-            username,
-            realm: &self.realm,
-            password: known.as_ref().map_or("", |password| password.as_str()),
+            secret: &secret,
             method: request.method().as_str(),
             uri: params.value("uri")?,
             nonce,
             protection,
             session_cnonce: cnonce.unwrap_or(""),
-        }
-        .response();
+        };
+        let expected = inputs.response();
         let given = params.value("response")?.to_ascii_lowercase();
         let right = bool::from(expected.as_bytes().ct_eq(given.as_bytes()));
-        if !right || known.is_none() {
+        let ours = self.nonces.open(nonce);
+        if !right || !is_known {
             return Some(Verdict::Denied);
         }
-        let fresh = self.age(now).saturating_sub(issued_at) <= self.lifetime && id > self.forgotten;
-        if !fresh || self.counts.get(&id).is_some_and(|highest| count <= *highest) || count == 0 {
+        // A nonce of before our restart is no worse than one that is too old: both bring a fresh one.
+        if !ours.is_some_and(|nonce| self.nonces.spend(now, nonce, count, self.lifetime)) {
             return Some(Verdict::Stale);
         }
-        self.counts.insert(id, count);
-        if self.counts.len() > MAX_NONCES
-            && let Some((oldest, _)) = self.counts.pop_first()
-        {
-            self.forgotten = oldest;
-        }
-        Some(Verdict::Granted { username: username.into() })
+        let info = self.mutual.then(|| proof(&inputs, qop)).flatten();
+        Some(Verdict::Granted { username: username?, info })
     }
 
     /// The credentials for our realm, of those the request carries.
@@ -210,34 +276,42 @@ impl Verifier {
             Asker::Proxy => headers.all::<ProxyAuthorization>().flatten().map(|found| found.0).find(ours),
         }
     }
+}
 
-    fn age(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.epoch)
+/// Who the credentials are from. Both `username` and `username*` at a time are an error ([RFC 7616 §3.4]).
+///
+/// [RFC 7616 §3.4]: https://www.rfc-editor.org/rfc/rfc7616#section-3.4
+fn claim<T>(answer: &Answer, find: impl FnOnce(Claim<'_>) -> Option<T>) -> Option<T> {
+    let params = &answer.params;
+    let hashed = params.value("userhash").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    match (params.value("username"), params.value("username*")) {
+        (Some(hash), None) if hashed => {
+            let algorithm = params.value("algorithm").map_or(Some(Algorithm::Md5), Algorithm::parse)?;
+            find(Claim::Hash(algorithm, hash))
+        }
+        (Some(name), None) => find(Claim::Name(name)),
+        (None, Some(name)) if !hashed => find(Claim::Name(&unextended(name)?)),
+        _ => None,
     }
+}
 
-    fn nonce(&self, id: u64, age: Duration) -> String {
-        let millis = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
-        let mac = self.sign(id, millis);
-        format!("{id:016x}{millis:016x}{}", hex(&mac))
-    }
+/// Exactly eight hex digits.
+fn read_count(nc: &str) -> Option<u32> {
+    let digits = nc.len() == 8 && nc.bytes().all(|digit| digit.is_ascii_hexdigit());
+    if digits { u32::from_str_radix(nc, 16).ok() } else { None }
+}
 
-    fn sign(&self, id: u64, millis: u64) -> [u8; MAC_OCTETS] {
-        let mut mac =
-            Hmac::<Sha256>::new_from_slice(self.key.as_slice()).expect("HMAC takes keys of any length");
-        mac.update(&id.to_be_bytes());
-        mac.update(&millis.to_be_bytes());
-        let mut tag = [0; MAC_OCTETS];
-        tag.iter_mut().zip(mac.finalize().into_bytes()).for_each(|(to, from)| *to = from);
-        tag
+/// `rspauth` and what belongs to it. With auth-int it would cover the body of a response that is not made yet: none is given.
+fn proof(inputs: &Inputs<'_>, qop: Option<&str>) -> Option<AuthenticationInfo> {
+    let mut params = Params::new();
+    if matches!(inputs.protection, Protection::AuthInt { .. }) {
+        return None;
     }
-
-    /// The number and age of a nonce that we signed.
-    fn open(&self, nonce: &str) -> Option<(u64, Duration)> {
-        let (id, rest) = nonce.split_at_checked(16)?;
-        let (millis, mac) = rest.split_at_checked(16)?;
-        let id = u64::from_str_radix(id, 16).ok()?;
-        let millis = u64::from_str_radix(millis, 16).ok()?;
-        let expected = hex(&self.sign(id, millis));
-        bool::from(expected.as_bytes().ct_eq(mac.as_bytes())).then(|| (id, Duration::from_millis(millis)))
+    params.put(Param::quoted("rspauth", &*Inputs { method: "", ..*inputs }.response()));
+    if let (Protection::Auth { nc, cnonce }, Some(qop)) = (inputs.protection, qop) {
+        params.put(Param::new("qop", Some(qop.into())));
+        params.put(Param::quoted("cnonce", cnonce));
+        params.put(Param::new("nc", Some(format!("{nc:08x}").into())));
     }
+    Some(AuthenticationInfo { params })
 }

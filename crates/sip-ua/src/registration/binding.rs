@@ -44,7 +44,7 @@ pub(super) struct Binding {
     pub(super) reg_id: u32,
     /// The proxy of the outbound set that it goes through.
     proxy: Option<Uri>,
-    auth: Authenticator,
+    pub(super) auth: Authenticator,
     /// The same for life, with the From tag ([RFC 3261 §10.2], Call-ID and CSeq).
     call_id: Text,
     cseq: u32,
