@@ -24,7 +24,9 @@ use crate::event::{DialogId, Event, IncomingRequestId, Output, ReferId, Registra
 use crate::invite::session_timer::too_short;
 use crate::invite::forks::Fork;
 use crate::invite::reliable::{self, Reliable, Ring};
+use crate::auth::Credentials;
 use crate::invite::info::InfoDtmf;
+use crate::invite::snapshot::ResumeError;
 use crate::invite::{Arrival, InviteUsage, final_response, offer_answer};
 use crate::media_plan::MediaPlan;
 use crate::refer::Referral;
@@ -380,6 +382,52 @@ impl Agent {
         let response = final_response(&self.context, &waiting.request, &reply, &tag)?;
         self.answer_incoming(now, id, response);
         self.pump(now);
+        Ok(())
+    }
+
+    /// A call that stands, as bytes from which another agent can [`resume`](Self::resume) it: its dialog, its session timer,
+    /// and what its media plan adds. Transactions, subscriptions and passwords are not in them.
+    ///
+    /// **Keep them as you keep a password**, and for as long as the call: whoever has them can speak in its name.
+    ///
+    /// # Errors
+    /// [`CommandError::Unknown`], or [`CommandError::WrongState`] for a call that is not answered and acknowledged yet, is
+    /// over, or is being changed.
+    pub fn snapshot(&self, id: DialogId) -> Result<Bytes, CommandError> {
+        self.calls.get(&id).ok_or(CommandError::Unknown)?.snapshot()
+    }
+
+    /// Goes on with a call that this or another process wrote down with [`snapshot`](Self::snapshot), and no longer has.
+    ///
+    /// It is a call as any other from now on. Where the new process listens elsewhere, [`reoffer`](Self::reoffer) tells the
+    /// peer; a session timer's refresh, which is sent at once where it is ours, does too. Challenges are answered when
+    /// [`set_credentials`](Self::set_credentials) has given the password again.
+    ///
+    /// # Errors
+    /// [`ResumeError`]; no bytes make this panic.
+    pub fn resume(
+        &mut self,
+        now: Instant,
+        snapshot: &[u8],
+        plan: Box<dyn MediaPlan>,
+    ) -> Result<DialogId, ResumeError> {
+        if self.calls.len() >= self.context.config.limits.calls {
+            return Err(ResumeError::Limit("calls"));
+        }
+        let id = DialogId(self.next_id());
+        let usage = InviteUsage::resume(&mut self.context, now, id, snapshot, plan)?;
+        self.calls.insert(id, usage);
+        self.touch_call(id);
+        self.pump(now);
+        Ok(id)
+    }
+
+    /// What a call's challenges are answered with from now on.
+    ///
+    /// # Errors
+    /// [`CommandError::Unknown`].
+    pub fn set_credentials(&mut self, id: DialogId, credentials: Credentials) -> Result<(), CommandError> {
+        self.calls.get_mut(&id).ok_or(CommandError::Unknown)?.set_credentials(credentials);
         Ok(())
     }
 

@@ -67,9 +67,13 @@ mod tests {
     #[test]
     fn only_extension_headers_are_claims() {
         let mut headers = Headers::new();
-        for (name, value) in
-            [("X-Room-ID", "lobby"), ("Subject", "x"), ("x-session-id", "7"), ("X-Room-ID", "other"), ("X-Raw", "\u{e9}")]
-        {
+        for (name, value) in [
+            ("X-Room-ID", "lobby"),
+            ("Subject", "x"),
+            ("x-session-id", "7"),
+            ("X-Room-ID", "other"),
+            ("X-Raw", "\u{e9}"),
+        ] {
             headers.push_raw(name.parse::<HeaderName>().unwrap(), value).unwrap();
         }
         headers.push_raw("X-Bytes".parse::<HeaderName>().unwrap(), [0xff_u8].as_slice()).unwrap();

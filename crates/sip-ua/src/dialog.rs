@@ -61,7 +61,56 @@ pub struct Dialog {
     takes_update: bool,
 }
 
+/// All that a dialog is made of, to be written down and read again.
+#[derive(Clone, Debug)]
+pub(crate) struct Parts {
+    pub(crate) role: Role,
+    pub(crate) call_id: Text,
+    pub(crate) local: From,
+    pub(crate) remote: To,
+    pub(crate) local_cseq: u32,
+    pub(crate) remote_cseq: Option<u32>,
+    pub(crate) route_set: Vec<Route>,
+    pub(crate) remote_target: Uri,
+    pub(crate) contact: Uri,
+    pub(crate) takes_update: bool,
+}
+
+impl core::convert::From<Parts> for Dialog {
+    fn from(parts: Parts) -> Self {
+        let Parts { role, call_id, local, remote, local_cseq, remote_cseq, .. } = parts;
+        let Parts { route_set, remote_target, contact, takes_update, .. } = parts;
+        Self {
+            role,
+            call_id,
+            local,
+            remote,
+            local_cseq,
+            remote_cseq,
+            route_set,
+            remote_target,
+            contact,
+            takes_update,
+        }
+    }
+}
+
 impl Dialog {
+    pub(crate) fn parts(&self) -> Parts {
+        Parts {
+            role: self.role,
+            call_id: self.call_id.clone(),
+            local: self.local.clone(),
+            remote: self.remote.clone(),
+            local_cseq: self.local_cseq,
+            remote_cseq: self.remote_cseq,
+            route_set: self.route_set.clone(),
+            remote_target: self.remote_target.clone(),
+            contact: self.contact.clone(),
+            takes_update: self.takes_update,
+        }
+    }
+
     /// The dialog that a provisional or 2xx response to our INVITE makes ([RFC 3261 §12.1.2]).
     ///
     /// A response without a usable Contact breaks the rules; the Request-URI then serves as remote target.

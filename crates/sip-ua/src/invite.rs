@@ -36,6 +36,7 @@ mod referral;
 pub(crate) mod reliable;
 pub(crate) mod replaces;
 mod requests;
+pub(crate) mod snapshot;
 #[cfg(test)]
 mod tests;
 pub(crate) mod session_timer;

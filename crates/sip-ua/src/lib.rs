@@ -105,6 +105,7 @@ pub use event::{DialogId, Event, IncomingRequestId, Output, ReferId, Registratio
 pub use invite::info::InfoDtmf;
 pub use invite::forks::{EarlyMedia, Forks};
 pub use invite::redirect::Redirects;
+pub use invite::snapshot::ResumeError;
 pub use invite::reliable::{Reliable, Ring};
 pub use invite::session_timer::{Refresher, SessionTimer};
 pub use media_plan::{MediaPlan, Refusal};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use sdp::{Direction, SessionDescription};
 use sip_msg::Text;
 
@@ -55,6 +56,20 @@ pub trait MediaPlan: Send + fmt::Debug {
     ///
     /// Called once, on the caller's side, after the 2xx.
     fn confirm(&mut self) {}
+
+    /// What this plan needs to go on in another process: what was agreed, and with which keys and ports. The bytes are the
+    /// plan's own, and as secret as its keys. `None`: nothing, a plan made anew does.
+    fn snapshot(&self) -> Option<Bytes> {
+        None
+    }
+
+    /// Goes on from what [`snapshot`](Self::snapshot) wrote; called on a plan made anew.
+    ///
+    /// # Errors
+    /// Why it cannot; the call is not resumed.
+    fn resume(&mut self, _snapshot: &[u8]) -> Result<(), Refusal> {
+        Ok(())
+    }
 
     /// The direction that was agreed, as we see it; `None` before there is an agreement.
     fn direction(&self) -> Option<Direction>;

@@ -50,9 +50,9 @@ mod tests {
     use sip_msg::{Message, StatusCode};
 
     use super::*;
+    use crate::OutOfDialog;
     use crate::event::Event;
     use crate::scripted::{Plan, Scripted, invite};
-    use crate::OutOfDialog;
 
     // rfc: 3428 §4 — a MESSAGE in a dialog has the dialog's headers, and no Contact
     #[test]

@@ -149,7 +149,7 @@ impl Targets {
                 continue;
             };
             let known = self.tried.iter().chain(self.waiting.iter().map(Hop::target));
-            if known.into_iter().any(|known| known.equivalent(&named)) || !allowed(context, &current, &named)
+            if known.into_iter().any(|known| known.equivalent(&named)) || context.config.policy.check_redirect(&current, &named).is_err()
             {
                 continue;
             }
@@ -290,11 +290,6 @@ impl super::uac::Calling {
             self.request.headers_mut().replace(&Contact::new(self.contact.clone()));
         }
     }
-}
-
-/// Whether the rules of the house let a redirection lead there.
-fn allowed(_context: &Context, current: &Uri, to: &Uri) -> bool {
-    !current.is_sips() || to.is_sips()
 }
 
 #[cfg(test)]
