@@ -5,6 +5,9 @@
 //! [RFC 3261 §14.1]: https://www.rfc-editor.org/rfc/rfc3261#section-14.1
 //! [RFC 6141]: https://www.rfc-editor.org/rfc/rfc6141
 
+#[cfg(test)]
+mod tests;
+
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::{Duration, Instant};
 

@@ -13,6 +13,7 @@ use sip_txn::{Flow, ServerId};
 use super::change::hear;
 use super::reliable::{Ring, Sender};
 use super::session_timer::Timer;
+use super::replaces::Relation;
 use super::{Established, Farewell, InviteUsage, State, info, offer_answer, patience};
 use crate::auth::Authenticator;
 use crate::command::Reply;
@@ -31,6 +32,15 @@ const PROVISIONAL_INTERVAL: Duration = Duration::from_secs(60);
 ///
 /// [RFC 3262 §3]: https://www.rfc-editor.org/rfc/rfc3262#section-3
 const RELIABLE_INTERVAL: Duration = Duration::from_secs(150);
+
+/// An INVITE that makes a call: how it came, what it offers, and what it has to do with other calls.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) server: ServerId,
+    pub(crate) flow: Flow,
+    pub(crate) offer: Option<SessionDescription>,
+    pub(crate) relation: Relation,
+}
 
 /// A call that waits for our answer.
 #[derive(Debug)]
@@ -143,10 +153,8 @@ impl InviteUsage {
         context: &mut Context,
         now: Instant,
         id: DialogId,
-        server: ServerId,
-        flow: Flow,
+        Arrival { server, flow, offer, relation }: Arrival,
         request: Request,
-        offer: Option<SessionDescription>,
     ) -> Result<Self, sip_msg::HeaderError> {
         let tag = context.ids.tag();
         let secure = is_secure(&request);
@@ -179,8 +187,22 @@ impl InviteUsage {
         usage.keep_key(context, &dialog);
         usage.note_packages(dialog.remote_tag(), request.headers());
         context.servers.insert(server, id);
-        context.tell(Event::Incoming { dialog: id, flow, request });
+        usage.refers.replaces = relation.replaces;
+        let Relation { replaces, joins } = relation;
+        context.tell(Event::Incoming { dialog: id, flow, request, replaces, joins });
         Ok(usage)
+    }
+
+    /// A call that our application has not answered.
+    fn waiting(&mut self, command: &'static str) -> Result<&mut Alerting, CommandError> {
+        let state = self.state.name();
+        match &mut self.state {
+            State::Alerting(alerting) if !alerting.accepted => Ok(alerting),
+            State::Alerting(_) => Err(CommandError::WrongState { command, state: "accepted" }),
+            State::Calling(_) | State::Established(_) | State::Over(_) => {
+                Err(CommandError::WrongState { command, state })
+            }
+        }
     }
 
     /// Whether the caller takes reliable provisional responses.
@@ -199,11 +221,7 @@ impl InviteUsage {
         if !status.is_provisional() || status == StatusCode::TRYING {
             return Err(CommandError::Misuse("ring: the status is one of 101 to 199"));
         }
-        let name = self.state.name();
-        let alerting = match &mut self.state {
-            State::Alerting(alerting) if !alerting.accepted => alerting,
-            _ => return Err(CommandError::WrongState { command: "ring", state: name }),
-        };
+        let alerting = self.waiting("ring")?;
         let reliable = alerting.sender.decide(reliable)?;
         if let Some(mut plan) = plan
             && alerting.plan.is_none()
@@ -256,11 +274,7 @@ impl InviteUsage {
         now: Instant,
         plan: Option<Box<dyn MediaPlan>>,
     ) -> Result<(), CommandError> {
-        let name = self.state.name();
-        let alerting = match &mut self.state {
-            State::Alerting(alerting) if !alerting.accepted => alerting,
-            _ => return Err(CommandError::WrongState { command: "accept", state: name }),
-        };
+        let alerting = self.waiting("accept")?;
         if let Some(mut plan) = plan
             && (alerting.plan.is_none() || (alerting.exchange == Exchange::Open && alerting.answer.is_none()))
         {
@@ -304,6 +318,7 @@ impl InviteUsage {
         established.await_ack = Some(wait);
         self.state = State::Established(Box::new(established));
         self.adopt_early_update();
+        self.take_place(context);
     }
 
     /// The INVITE gets its final response now; what the caller may still confirm is remembered ([RFC 3262 §3]).
@@ -457,12 +472,19 @@ impl InviteUsage {
         let ours = established.dialog.key() == *key;
         let Some(wait) = established.await_ack.take_if(|wait| ours && wait.cseq == number) else { return };
         let mut trouble = None;
+        let before = established.plan.direction();
+        let mut news = false;
         if wait.offered {
             let answer = offer_answer::read(ack.headers(), ack.body()).ok().flatten();
             let outcome = match &answer {
                 Some(answer) => {
-                    hear(&mut self.remote_origin, answer);
+                    news = hear(&mut self.remote_origin, answer);
                     established.plan.accept(answer)
+                }
+                // Who wanted to know what we can, and says nothing to it, has left the call as it was.
+                None if !wait.initial => {
+                    established.plan.rollback();
+                    Ok(())
                 }
                 None => Err(Refusal::new("the ACK has no session description")),
             };
@@ -474,8 +496,13 @@ impl InviteUsage {
         if wait.initial {
             context.tell(Event::Confirmed { dialog: self.id });
         } else if let (true, None, Some(direction)) = (wait.offered, &trouble, direction) {
-            context.tell(Event::MediaChanged { dialog: self.id, by: Side::Remote, direction });
+            if news || before != Some(direction) {
+                context.tell(Event::MediaChanged { dialog: self.id, by: Side::Remote, direction });
+            } else {
+                self.tell_refreshed(context, Side::Remote);
+            }
         }
+        let State::Established(established) = &mut self.state else { return };
         if established.hang_up {
             self.farewell = Some(Farewell::local());
             self.leave(context, now);

@@ -2,6 +2,9 @@
 //!
 //! [RFC 3311]: https://www.rfc-editor.org/rfc/rfc3311
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Instant;
 
 use sdp::Direction;
@@ -66,13 +69,19 @@ impl InviteUsage {
             return Err(NOT_TAKEN);
         }
         let tag = Text::from(dialog.remote_tag());
+        let offer = match wish.direction() {
+            None => None,
+            Some(direction) => {
+                let Some(plan) = self.early_plan(&tag) else { return Err(wrong) };
+                Some(offer_answer::body(&plan.offer(direction)))
+            }
+        };
+        let Some(dialog) = self.early_dialog() else { return Err(wrong) };
         let mut request = dialog.request(Method::UPDATE);
         request.headers_mut().push(&dialog.contact_header());
         context.introduce(&mut request);
         info::announce(context, request.headers_mut());
-        if let Some(direction) = wish.direction() {
-            let Some(plan) = self.early_plan(&tag) else { return Err(wrong) };
-            let offer = offer_answer::body(&plan.offer(direction));
+        if let Some(offer) = offer {
             request.set_body(offer_answer::APPLICATION_SDP, offer);
         }
         if let Err(error) = self.send_request(context, now, &tag, request, Purpose::Change) {
