@@ -9,13 +9,16 @@ use clap::Args;
 use serde_json::json;
 use tokio::sync::mpsc;
 use voip::{
-    Call, CallError, Endpoint, Incoming, IncomingCall, IncomingMessage, Messages, Reply, StatusCode, Uri,
+    Account, Call, CallError, Endpoint, Incoming, IncomingCall, IncomingMessage, Messages, Reply, StatusCode,
+    Uri,
 };
 
 use crate::common::{Common, frequency, load_wav, parse_uri, seconds, unbound};
 use crate::interrupt::{interrupted, wind_up};
 use crate::report::Reporter;
-use crate::session::{CallReport, Limits, attend, finish, goodbye, may_record, record};
+use crate::session::{
+    BoxFuture, CallReport, Limits, Plan, Successor, attend, finish, goodbye, may_record, record,
+};
 use crate::{Failure, Outcome};
 
 /// Prints "listening" once it can be called; echoes what is said unless told otherwise.
@@ -39,10 +42,10 @@ pub(crate) struct Answer {
     /// Let it ring before answering
     #[arg(long, value_name = "SECS", value_parser = seconds)]
     ring_for: Option<Duration>,
-    /// Play this before answering (not available yet)
+    /// Play this before answering (early media), to its end or for the time of --ring-for
     #[arg(long, value_name = "FILE.wav")]
     early_media: Option<PathBuf>,
-    /// Send provisional responses reliably (not available yet)
+    /// Ring until the caller confirms that it knows (100rel, PRACK), where it can
     #[arg(long)]
     reliable: bool,
     /// Refuse every call with this status code
@@ -72,6 +75,8 @@ const MESSAGES: usize = 100;
 struct Desk {
     answer: Answer,
     samples: Option<Arc<[i16]>>,
+    early_samples: Option<Arc<[i16]>>,
+    account: Option<Account>,
     refusal: Option<Reply>,
     reporter: Reporter,
     live: AtomicU64,
@@ -80,15 +85,17 @@ struct Desk {
 impl Answer {
     pub(crate) async fn run(self, common: &Common, reporter: &Reporter) -> Outcome {
         self.check()?;
+        let account = common.account()?;
         let desk = Arc::new(Desk {
             samples: self.play.as_deref().map(load_wav).transpose()?,
+            early_samples: self.early_media.as_deref().map(load_wav).transpose()?,
+            account: account.clone(),
             refusal: self.refusal()?,
             reporter: reporter.clone(),
             live: AtomicU64::new(0),
             answer: self,
         });
         may_record(desk.answer.record.as_deref())?;
-        let account = common.account()?;
         let bound = Endpoint::bind(common.config()?.messages(MESSAGES)).await;
         let (endpoint, incoming) = bound.map_err(|error| unbound(&error))?;
         let outcome = async {
@@ -109,12 +116,7 @@ impl Answer {
     }
 
     fn check(&self) -> Outcome {
-        let wanted = [
-            ("--ivr", self.ivr.is_some()),
-            ("--early-media", self.early_media.is_some()),
-            ("--reliable", self.reliable),
-            ("--challenge", self.challenge.is_some()),
-        ];
+        let wanted = [("--ivr", self.ivr.is_some()), ("--challenge", self.challenge.is_some())];
         wanted
             .iter()
             .find(|(_, wanted)| *wanted)
@@ -144,9 +146,10 @@ impl Desk {
                 call = incoming.next() => {
                     let Some(call) = call else { return Err(Failure::failed("the endpoint was shut down")) };
                     number += 1;
+                    let call_number = self.reporter.next_call();
                     let (desk, done) = (Arc::clone(&self), done.clone());
                     tokio::spawn(async move {
-                        desk.serve(call, number).await;
+                        desk.serve(call, call_number).await;
                         // Nobody counts any more: the command is ending.
                         let _ = done.send(());
                     });
@@ -204,18 +207,55 @@ impl Desk {
         }
     }
 
+    /// Lets it ring as was asked for; the future ends when it is time to answer.
+    async fn ring(
+        &self,
+        call: &mut IncomingCall,
+        report: &CallReport<'_>,
+    ) -> Result<BoxFuture<()>, CallError> {
+        let time = self.answer.ring_for;
+        if let Some(samples) = self.early_samples.clone() {
+            let media = call.early_media(self.answer.reliable).await?;
+            report.event("ringing", json!({ "status": 183, "early_media": true }));
+            return Ok(Box::pin(async move {
+                let playing = async {
+                    // A caller that has given up is told of by others.
+                    let _ = media.play(samples).await;
+                    if time.is_some() {
+                        std::future::pending().await
+                    }
+                };
+                let _ = tokio::time::timeout(time.unwrap_or(Duration::MAX), playing).await;
+            }));
+        }
+        if self.answer.reliable {
+            call.ring_reliably().await?;
+        } else if time.is_some() {
+            call.ring().await?;
+        } else {
+            return Ok(Box::pin(std::future::ready(())));
+        }
+        report.event("ringing", json!({ "status": 180, "early_media": false }));
+        Ok(Box::pin(tokio::time::sleep(time.unwrap_or_default())))
+    }
+
     async fn answer(&self, call: IncomingCall, report: &CallReport<'_>, number: u64) -> Outcome {
-        if let Some(time) = self.answer.ring_for {
-            call.ring().await.map_err(failed)?;
-            report.event("ringing", json!({ "status": 180, "early_media": false }));
-            tokio::select! {
-                () = tokio::time::sleep(time) => {}
-                ended = call.cancelled() => {
-                    report.ended(Some(&ended.map_err(failed)?));
-                    return Ok(());
-                }
-                () = interrupted() => return refuse(call, StatusCode::TEMPORARILY_UNAVAILABLE.into(), report).await,
+        let mut call = call;
+        let waiting: BoxFuture<()> = match self.ring(&mut call, report).await {
+            Ok(waiting) => waiting,
+            Err(CallError::Ended(ended)) => {
+                report.ended(Some(&ended));
+                return Ok(());
             }
+            Err(error) => return Err(failed(error)),
+        };
+        tokio::select! {
+            () = waiting => {}
+            ended = call.cancelled() => {
+                report.ended(Some(&ended.map_err(failed)?));
+                return Ok(());
+            }
+            () = interrupted() => return refuse(call, StatusCode::TEMPORARILY_UNAVAILABLE.into(), report).await,
         }
         let call = match call.answer().await {
             Ok(call) => call,
@@ -234,14 +274,15 @@ impl Desk {
             ..Limits::default()
         };
         let (media, samples) = (call.media().clone(), self.samples.clone());
-        let work = async move {
+        let work = Box::pin(async move {
             if let Some(samples) = samples {
                 // A call that is over has been heard of already.
                 let _ = media.play(samples).await;
             }
             Ok(())
-        };
-        let finished = attend(call, report, limits, work).await;
+        });
+        let plan = Plan { limits, work, handover: None, successor: self.successor() };
+        let finished = attend(call, report, plan).await;
         finish(recording).await?;
         finished.outcome
     }
@@ -252,6 +293,16 @@ impl Desk {
             (None, Some(_)) => {}
             (None, None) => call.echo(),
         }
+    }
+
+    /// A call that we are asked to make sends the tone, or an echo.
+    fn successor(&self) -> Successor {
+        let tone = self.answer.tone;
+        let speak = move |call: &Call| match tone {
+            Some(hz) => call.tone(hz),
+            None => call.echo(),
+        };
+        Successor { account: self.account.clone(), speak: Arc::new(speak) }
     }
 }
 

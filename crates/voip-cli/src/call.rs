@@ -1,6 +1,7 @@
 //! `voip call`: calls somebody.
 
 mod histogram;
+mod keys;
 mod load;
 
 use std::path::PathBuf;
@@ -10,15 +11,17 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::json;
 use voip::{
-    Account, Call as VoipCall, CallError, Dial, Endpoint, MediaHandle, OutgoingCall, Progress, Statistics,
-    StatusCode,
+    Account, Call as VoipCall, CallError, Dial, Endpoint, OutgoingCall, Progress, Statistics, StatusCode,
 };
+
+use keys::{Keys, keys};
 
 use crate::common::{Common, check_target, frequency, seconds};
 use crate::interrupt::interrupted;
 use crate::report::Reporter;
 use crate::session::{
-    CallReport, Finished, GOODBYE, Limits, after, attend, finish, goodbye, may_record, record,
+    BoxFuture, CallReport, Consulted, Finished, GOODBYE, Handover, Limits, Plan, Successor, after, attend,
+    finish, goodbye, may_record, record,
 };
 use crate::{Failure, Outcome};
 
@@ -40,9 +43,9 @@ pub(crate) struct Call {
     /// Send a tone of this frequency
     #[arg(long, value_name = "HZ", value_parser = frequency)]
     tone: Option<f64>,
-    /// Press these keys, after what was given before; rtp: (RFC 4733) is what can be had, info: and inband: come later
-    #[arg(long, value_name = "[rtp:]DIGITS")]
-    dtmf: Vec<String>,
+    /// Press these keys, after what was given before: as RTP events (RFC 4733), INFO requests, or tones in the audio
+    #[arg(long, value_name = "[rtp:|info:|inband:]DIGITS", value_parser = keys)]
+    dtmf: Vec<Keys>,
     /// Hang up after this time
     #[arg(long, value_name = "SECS", value_parser = seconds)]
     duration: Option<Duration>,
@@ -52,11 +55,11 @@ pub(crate) struct Call {
     /// … for this time
     #[arg(long, value_name = "SECS", value_parser = seconds, requires = "hold_after")]
     hold_for: Option<Duration>,
-    /// Transfer the call (not available yet)
+    /// Hand the call to somebody else (REFER), when --play and --dtmf are done
     #[arg(long, value_name = "URI")]
     transfer_to: Option<String>,
-    /// Talk to the transfer target first (not available yet)
-    #[arg(long)]
+    /// Call the target of --transfer-to first, and connect the two
+    #[arg(long, requires = "transfer_to")]
     attended: bool,
     /// Give up (CANCEL) when nobody has answered by then
     #[arg(long, value_name = "SECS", value_parser = seconds)]
@@ -94,9 +97,11 @@ type Unanswered = (Failure, Option<StatusCode>);
 
 impl Call {
     pub(crate) async fn run(self, common: &Common, reporter: &Reporter) -> Outcome {
-        self.check()?;
         let account = common.account()?;
         check_target(&self.target, account.as_ref())?;
+        if let Some(target) = &self.transfer_to {
+            check_target(target, None)?;
+        }
         may_record(self.record.as_deref())?;
         let samples = match &self.play {
             Some(file) => Some(crate::common::load_wav(file)?),
@@ -109,7 +114,7 @@ impl Call {
             let registration = common.registration(&endpoint, account.as_ref(), reporter).await?;
             let outcome = match caller.call.repeat {
                 Some(calls) => load::run(&caller, calls, reporter).await,
-                None => caller.call(1, reporter).await.outcome,
+                None => caller.call(reporter.next_call(), reporter).await.outcome,
             };
             registration.done(reporter).await;
             outcome
@@ -118,43 +123,6 @@ impl Call {
         tokio::time::sleep(LINGER).await;
         endpoint.shut_down().await;
         outcome
-    }
-
-    /// Refuses what is not built yet and what makes no sense.
-    fn check(&self) -> Outcome {
-        let wanted = [("--transfer-to", self.transfer_to.is_some()), ("--attended", self.attended)];
-        if let Some((flag, _)) = wanted.iter().find(|(_, wanted)| *wanted) {
-            return Err(Failure::not_available_yet(flag));
-        }
-        self.digits().map(drop)
-    }
-
-    /// The keys to press, in order.
-    fn digits(&self) -> Result<String, Failure> {
-        let mut digits = String::new();
-        for text in &self.dtmf {
-            let text = match text.split_once(':') {
-                None => text,
-                Some(("rtp", digits)) => digits,
-                Some((way @ ("info" | "inband"), _)) => {
-                    return Err(Failure::not_available_yet(&format!("--dtmf {way}:")));
-                }
-                Some(_) => {
-                    return Err(Failure::usage(format!(
-                        "--dtmf {text}: expected [rtp:|info:|inband:]DIGITS"
-                    )));
-                }
-            };
-            if let Some(wrong) =
-                text.chars().find(|key| !matches!(key, '0'..='9' | '*' | '#' | 'A'..='D' | 'a'..='d'))
-            {
-                return Err(Failure::usage(format!(
-                    "--dtmf {text}: {wrong:?} is no key; keys are 0-9 * # A-D"
-                )));
-            }
-            digits.push_str(text);
-        }
-        Ok(digits)
     }
 
     /// When we hang up.
@@ -183,8 +151,8 @@ struct Caller {
 }
 
 impl Caller {
-    fn dial(&self) -> Dial {
-        let mut dial = self.endpoint.dial(&self.call.target);
+    fn dial(&self, target: &str) -> Dial {
+        let mut dial = self.endpoint.dial(target);
         if let Some(account) = &self.account {
             dial = dial.from(account);
         }
@@ -197,13 +165,13 @@ impl Caller {
     /// One call from its INVITE to its end.
     async fn call(&self, number: u64, reporter: &Reporter) -> Made {
         let started = Instant::now();
-        let outgoing = match self.dial().start().await {
+        let outgoing = match self.dial(&self.call.target).start().await {
             Ok(outgoing) => outgoing,
             Err(error) => return Made::unanswered(Failure::failed(error.to_string()), None),
         };
         let report = CallReport::new(reporter, number, outgoing.call_id());
         report.event("dialing", json!({ "to": self.call.target }));
-        let call = match self.wait_for_answer(outgoing, &report).await {
+        let call = match self.wait_for_answer(&self.call.target, outgoing, &report).await {
             Ok(call) => call,
             Err((failure, status)) => return Made::unanswered(failure, status),
         };
@@ -222,8 +190,13 @@ impl Caller {
         if let Some(hz) = self.call.tone {
             call.tone(hz);
         }
-        let work = work(call.media().clone(), self.samples.clone(), self.call.digits()?);
-        let mut finished = attend(call, report, self.call.limits(), work).await;
+        let plan = Plan {
+            limits: self.call.limits(),
+            work: Box::pin(self.work(&call)),
+            handover: self.handover(report.reporter()),
+            successor: self.successor(),
+        };
+        let mut finished = attend(call, report, plan).await;
         finish(recording).await?;
         if let Some(ended) = &finished.ended
             && ended.by == voip::Side::Error
@@ -234,13 +207,59 @@ impl Caller {
         Ok(finished)
     }
 
+    /// Plays, then presses the keys.
+    fn work(&self, call: &VoipCall) -> impl Future<Output = Outcome> + Send + use<> {
+        let (media, samples) = (call.media().clone(), self.samples.clone());
+        let presses: Vec<_> = self.call.dtmf.iter().map(|keys| keys.press(call)).collect();
+        async move {
+            if let Some(samples) = samples {
+                // A call that is over has been heard of already.
+                let _ = media.play(samples).await;
+            }
+            for press in presses {
+                press.await?;
+            }
+            Ok(())
+        }
+    }
+
+    fn handover(&self, reporter: &Reporter) -> Option<Handover> {
+        let to = self.call.transfer_to.clone()?;
+        let consult = self.call.attended.then(|| {
+            let (caller, reporter, to) = (self.clone(), reporter.clone(), to.clone());
+            Box::pin(async move { caller.consult(&to, &reporter).await }) as BoxFuture<_>
+        });
+        Some(Handover { to, consult })
+    }
+
+    /// Calls the target of a transfer, to ask whether it will take the call.
+    async fn consult(&self, to: &str, reporter: &Reporter) -> Result<Consulted, Failure> {
+        let outgoing = self.dial(to).start().await.map_err(|error| Failure::failed(error.to_string()))?;
+        let number = reporter.next_call();
+        let report = CallReport::new(reporter, number, outgoing.call_id());
+        report.event("dialing", json!({ "to": to }));
+        let call = self.wait_for_answer(to, outgoing, &report).await.map_err(|(failure, _)| failure)?;
+        report.answered(&call);
+        Ok(Consulted { call, number })
+    }
+
+    fn successor(&self) -> Successor {
+        let tone = self.call.tone;
+        let speak = move |call: &VoipCall| {
+            if let Some(hz) = tone {
+                call.tone(hz);
+            }
+        };
+        Successor { account: self.account.clone(), speak: Arc::new(speak) }
+    }
+
     /// [`Failure::Interrupted`] when Ctrl-C came first and the call was cancelled.
     async fn wait_for_answer(
         &self,
+        target: &str,
         mut outgoing: OutgoingCall,
         report: &CallReport<'_>,
     ) -> Result<VoipCall, Unanswered> {
-        let target = &self.call.target;
         // A host that never says a word cannot be sent a CANCEL: it is given up without it.
         let mut silent = std::pin::pin!(after(self.call.ring_timeout.map(|timeout| timeout + GOODBYE)));
         loop {
@@ -257,11 +276,16 @@ impl Caller {
                 }
             };
             let Some(progress) = progress else { break };
-            if let Progress::Ringing { response, early_media } = progress {
-                let fields = json!({ "status": response.status().code(), "early_media": early_media });
-                report.event("ringing", fields);
-            } else {
-                report.event("trying", json!({}));
+            match progress {
+                Progress::Ringing { response, early_media } => {
+                    let fields = json!({ "status": response.status().code(), "early_media": early_media });
+                    report.event("ringing", fields);
+                }
+                Progress::Redirected { to, status } => {
+                    let status = status.map(StatusCode::code);
+                    report.event("redirected", json!({ "to": to.to_string(), "status": status }));
+                }
+                Progress::Trying | _ => report.event("trying", json!({})),
             }
         }
         let ended = outgoing.end();
@@ -284,16 +308,4 @@ fn elsewhere(error: &CallError) -> String {
     let CallError::Rejected { contacts, .. } = error else { return String::new() };
     let contacts: Vec<_> = contacts.iter().map(ToString::to_string).collect();
     if contacts.is_empty() { String::new() } else { format!("; call {} instead", contacts.join(" or ")) }
-}
-
-/// Plays, then presses the keys.
-async fn work(media: MediaHandle, samples: Option<Arc<[i16]>>, digits: String) -> Outcome {
-    if let Some(samples) = samples {
-        // A call that is over has been heard of already.
-        let _ = media.play(samples).await;
-    }
-    if digits.is_empty() {
-        return Ok(());
-    }
-    media.send_digits(digits).await.map_err(|error| Failure::failed(error.to_string()))
 }

@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
 use voip::{
     Account, BindError, CodecId, Config, Endpoint, HeaderName, Incoming, Listen, PortChoice, Registration,
-    RegistrationState, SrtpPolicy, StatusCode, Tls, Uri,
+    RegistrationState, SessionTimer, SrtpPolicy, StatusCode, Tls, Uri,
 };
 
 use crate::interrupt::interrupted;
@@ -112,8 +112,8 @@ pub(crate) struct Common {
     /// Accept any certificate: for tests only
     #[arg(long, global = true)]
     pub(crate) tls_insecure: bool,
-    /// Session timer (not available yet)
-    #[arg(long, global = true, value_name = "SECS")]
+    /// Session timer: how long a call may stand without a sign of life from the other side [default: 1800]
+    #[arg(long, global = true, value_name = "SECS", value_parser = clap::value_parser!(u32).range(90..))]
     pub(crate) session_expires: Option<u32>,
     /// Extra header on requests, repeatable
     #[arg(long, global = true, value_name = "NAME: VALUE")]
@@ -185,7 +185,6 @@ impl Common {
             ("--turn", self.turn.is_some()),
             ("--ice", self.ice != Ice::Off),
             ("--srtp dtls", self.srtp == Some(Srtp::Dtls)),
-            ("--session-expires", self.session_expires.is_some()),
             ("--media-port", self.media_port.is_some()),
             ("--report", self.report.is_some()),
             ("--pcap", self.pcap.is_some()),
@@ -221,6 +220,10 @@ impl Common {
         }
         if self.no_media {
             config = config.without_media();
+        }
+        if let Some(seconds) = self.session_expires {
+            let timer = SessionTimer::default().interval(Duration::from_secs(seconds.into()));
+            config = config.tune(move |agent| agent.session_timer(timer));
         }
         if self.verbose >= 3 {
             config = config.tap(Arc::new(WireLog::new(colour_on_stderr())));

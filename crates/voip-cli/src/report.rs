@@ -1,6 +1,8 @@
 //! What the command prints: one JSON object a line with `--json`, one readable line otherwise.
 
 use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Map, Value, json};
 
@@ -12,6 +14,7 @@ pub(crate) struct Reporter {
     show_callers: bool,
     /// Nothing but JSON is printed: many calls would fill the screen.
     quiet: bool,
+    calls: Arc<AtomicU64>,
 }
 
 /// Which call an event belongs to.
@@ -26,7 +29,7 @@ pub(crate) struct CallRef {
 impl Reporter {
     pub(crate) fn new(json: bool, show_callers: bool) -> Self {
         let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Self { json, colour, show_callers, quiet: false }
+        Self { json, colour, show_callers, quiet: false, calls: Arc::default() }
     }
 
     /// Whether readable lines are wanted: a table or a ladder would only disturb a reader of JSON.
@@ -37,6 +40,11 @@ impl Reporter {
     /// The same for one of many calls: silent, unless somebody reads JSON.
     pub(crate) fn for_many(&self) -> Self {
         Self { quiet: !self.json, ..self.clone() }
+    }
+
+    /// The number of the next call, from 1.
+    pub(crate) fn next_call(&self) -> u64 {
+        self.calls.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Lines for a person, as they are.

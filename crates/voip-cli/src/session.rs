@@ -2,11 +2,17 @@
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use voip::{Call, CallError, CallEvent, Direction, Ended, Recording, Side, Statistics, StatusCode};
+use tokio::task::JoinSet;
+use voip::{
+    Account, Call, CallError, CallEvent, DigitPath, Direction, Ended, Recording, Side, Statistics,
+    StatusCode, TransferError, TransferRequest,
+};
 
 use crate::interrupt::interrupted;
 use crate::report::{CallRef, Reporter};
@@ -26,6 +32,10 @@ impl<'a> CallReport<'a> {
     pub(crate) fn new(reporter: &'a Reporter, number: u64, call_id: &str) -> Self {
         let call = CallRef { number, call_id: call_id.into() };
         Self { reporter, call, started: Instant::now(), direction: AtomicU8::new(flow(Direction::SendRecv)) }
+    }
+
+    pub(crate) fn reporter(&self) -> &Reporter {
+        self.reporter
     }
 
     pub(crate) fn event(&self, name: &str, fields: Value) {
@@ -53,10 +63,14 @@ impl<'a> CallReport<'a> {
     /// Says what happened; the end is said by [`ended`](Self::ended).
     pub(crate) fn call_event(&self, event: &CallEvent) {
         match event {
-            CallEvent::Digit { digit, duration } => self.event(
-                "dtmf",
-                json!({ "digit": digit.to_string(), "duration_ms": milliseconds(*duration), "via": "rtp" }),
-            ),
+            CallEvent::Digit { digit, duration, via } => {
+                let via = if *via == DigitPath::Info { "info" } else { "rtp" };
+                let duration = milliseconds(*duration);
+                self.event(
+                    "dtmf",
+                    json!({ "digit": digit.to_string(), "duration_ms": duration, "via": via }),
+                );
+            }
             // A refresh, or another address, is no news.
             CallEvent::MediaChanged { direction, .. }
                 if self.direction.swap(flow(*direction), Ordering::Relaxed) == flow(*direction) => {}
@@ -73,8 +87,17 @@ impl<'a> CallReport<'a> {
             CallEvent::ChangeFailed(status) => {
                 self.event("error", json!({ "message": format!("hold or resume was refused: {status}") }));
             }
-            CallEvent::Confirmed | CallEvent::Info(_) | CallEvent::MediaResumed | CallEvent::Ended(_) | _ => {
+            CallEvent::Refreshed { .. } => self.event("session_refreshed", json!({})),
+            CallEvent::Message(request) => {
+                self.event("message", json!({ "text": std::str::from_utf8(request.body()).ok() }));
             }
+            CallEvent::Confirmed
+            | CallEvent::Info(_)
+            | CallEvent::MediaResumed
+            | CallEvent::TransferProgress(_)
+            | CallEvent::Refer(_)
+            | CallEvent::Ended(_)
+            | _ => {}
         }
     }
 
@@ -160,18 +183,46 @@ pub(crate) struct Finished {
     pub(crate) outcome: Outcome,
 }
 
-/// Carries a call to its end and reports that too: holds and resumes, hangs up in time or on Ctrl-C.
-///
-/// `work` is what is done in the call meanwhile (playing, pressing keys). Its failure ends the call and comes back, and so
-/// does an end of the call that it was not to be cut off by.
-pub(crate) async fn attend(
-    mut call: Call,
-    report: &CallReport<'_>,
-    limits: Limits,
-    work: impl Future<Output = Outcome>,
-) -> Finished {
-    let mut statistics = None;
-    let (ended, mut outcome) = carry(&mut call, report, limits, work, &mut statistics).await;
+/// What is done in a call.
+pub(crate) struct Plan {
+    pub(crate) limits: Limits,
+    /// Playing, pressing keys. Its failure ends the call, and so does a call that ends although the work must be finished.
+    pub(crate) work: BoxFuture<Outcome>,
+    /// Whom to hand the call to when the work is done.
+    pub(crate) handover: Option<Handover>,
+    /// For calls that we are asked to make.
+    pub(crate) successor: Successor,
+}
+
+pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A transfer to make.
+pub(crate) struct Handover {
+    pub(crate) to: String,
+    /// Asks the target first: gives a call with it.
+    pub(crate) consult: Option<BoxFuture<Result<Consulted, Failure>>>,
+}
+
+/// A call with the target of a transfer, and its number.
+pub(crate) struct Consulted {
+    pub(crate) call: Call,
+    pub(crate) number: u64,
+}
+
+/// How to go on when the other side asks us to call somebody else.
+#[derive(Clone)]
+pub(crate) struct Successor {
+    pub(crate) account: Option<Account>,
+    /// What the new call sends.
+    pub(crate) speak: Arc<dyn Fn(&Call) + Send + Sync>,
+}
+
+/// Carries a call to its end and reports that too: holds, resumes, transfers and is transferred, hangs up in time or on
+/// Ctrl-C. Calls that the other side asked for are carried to their ends too.
+pub(crate) async fn attend(mut call: Call, report: &CallReport<'_>, plan: Plan) -> Finished {
+    let mut beside = Beside::default();
+    let (ended, mut outcome) = carry(&mut call, report, plan, &mut beside).await;
+    let mut statistics = beside.statistics.take();
     if let Ok(last) = call.statistics().await {
         report.media(&last);
         statistics = Some(last);
@@ -184,34 +235,72 @@ pub(crate) async fn attend(
         }),
     };
     report.ended(ended.as_ref());
+    if let Some(Consulted { call, number }) = beside.consulted {
+        let report = CallReport::new(report.reporter, number, call.call_id());
+        // The new call takes its place, and the target hangs up.
+        let ended = match tokio::time::timeout(GOODBYE, call.ended()).await {
+            Ok(ended) => ended.ok(),
+            Err(_) => goodbye(call.hang_up()).await.ok().flatten(),
+        };
+        report.ended(ended.as_ref());
+    }
+    while beside.followed.join_next().await.is_some() {}
     Finished { ended, statistics, outcome }
+}
+
+/// What goes on beside a call.
+#[derive(Default)]
+struct Beside {
+    statistics: Option<Statistics>,
+    consulted: Option<Consulted>,
+    /// Calls that the other side asked us to make.
+    followed: JoinSet<()>,
 }
 
 /// How the call ended, `None` when it is our turn to hang up; and what became of the work.
 async fn carry(
     call: &mut Call,
     report: &CallReport<'_>,
-    limits: Limits,
-    work: impl Future<Output = Outcome>,
-    statistics: &mut Option<Statistics>,
+    plan: Plan,
+    beside: &mut Beside,
 ) -> (Option<Ended>, Outcome) {
-    let mut work = std::pin::pin!(work);
-    let mut working = true;
+    let Plan { limits, mut work, handover, successor } = plan;
+    let target = handover.as_ref().map(|handover| handover.to.clone()).unwrap_or_default();
+    let mut handover = handover;
+    let (mut working, mut handing_over) = (true, false);
     let mut over = std::pin::pin!(after(limits.duration));
     let mut hold = limits.hold;
     let mut turn = std::pin::pin!(after(hold.map(|(start, _)| start)));
     let mut held = false;
-    let cut_off = |working| match working && limits.must_finish {
+    let mut consulting: BoxFuture<Result<Consulted, Failure>> = Box::pin(std::future::pending());
+    let mut transferring: BoxFuture<Result<StatusCode, CallError>> = Box::pin(std::future::pending());
+    let cut_off = |working, handing_over| match working && limits.must_finish {
         true => Err(Failure::failed("the call ended before all keys were pressed")),
+        false if handing_over => Err(Failure::failed("the call ended before it was transferred")),
         false => Ok(()),
     };
     loop {
         tokio::select! {
             event = call.next_event() => match event {
-                Some(CallEvent::Ended(ended)) => return (Some(ended), cut_off(working)),
+                // The outcome of a transfer may come a little after the end of the call.
+                Some(CallEvent::Ended(ended)) if handing_over => {
+                    let transferred = tokio::time::timeout(GOODBYE, transferring).await;
+                    let outcome = match transferred {
+                        Ok(result) => transferred_to(&target, result, report),
+                        Err(_) => cut_off(working, handing_over),
+                    };
+                    return (Some(ended), outcome);
+                }
+                Some(CallEvent::Ended(ended)) => return (Some(ended), cut_off(working, handing_over)),
+                Some(CallEvent::TransferProgress(status)) => {
+                    report.event("transfer", json!({ "to": target, "status": status.code() }));
+                }
+                Some(CallEvent::Refer(request)) => {
+                    beside.followed.spawn(follow(request, report.reporter.clone(), limits, successor.clone()));
+                }
                 Some(event) => {
                     if let CallEvent::Statistics(numbers) = &event {
-                        *statistics = Some(*numbers);
+                        beside.statistics = Some(*numbers);
                     }
                     report.call_event(&event);
                 }
@@ -219,8 +308,39 @@ async fn carry(
             },
             done = &mut work, if working => {
                 working = false;
-                if done.is_err() || limits.until_done {
+                if done.is_err() {
                     return (None, done);
+                }
+                match handover.take() {
+                    Some(Handover { consult: Some(consult), .. }) => {
+                        handing_over = true;
+                        if let Err(error) = call.hold().await {
+                            return (None, Err(Failure::failed(format!("hold: {error}"))));
+                        }
+                        consulting = consult;
+                    }
+                    Some(Handover { to, consult: None }) => {
+                        handing_over = true;
+                        transferring = Box::pin(call.transfer(&to));
+                    }
+                    None if limits.until_done => return (None, Ok(())),
+                    None => {}
+                }
+            }
+            consulted = &mut consulting => match consulted {
+                Ok(consulted) => {
+                    consulting = Box::pin(std::future::pending());
+                    transferring = Box::pin(call.transfer_to(&consulted.call));
+                    beside.consulted = Some(consulted);
+                }
+                Err(failure) => return (None, Err(failure)),
+            },
+            result = &mut transferring => {
+                transferring = Box::pin(std::future::pending());
+                handing_over = false;
+                let outcome = transferred_to(&target, result, report);
+                if outcome.is_err() {
+                    return (None, outcome);
                 }
             }
             () = &mut turn => {
@@ -232,10 +352,67 @@ async fn carry(
                 let next = if held { hold.take().map(|(_, length)| length) } else { None };
                 turn.set(after(next));
             }
-            () = &mut over => return (None, cut_off(working)),
+            () = &mut over => return (None, cut_off(working, handing_over)),
             () = interrupted() => return (None, Ok(())),
         }
     }
+}
+
+/// Says how a transfer of ours ended.
+fn transferred_to(to: &str, result: Result<StatusCode, CallError>, report: &CallReport<'_>) -> Outcome {
+    let status = match &result {
+        Ok(status) => Some(*status),
+        Err(CallError::Transfer(
+            TransferError::Refused { status, .. } | TransferError::Failed { status, .. },
+        )) => Some(*status),
+        Err(_) => None,
+    };
+    report.event("transfer", json!({ "to": to, "status": status.map(StatusCode::code) }));
+    result.map(drop).map_err(|error| Failure::failed(format!("transfer to {to}: {error}")))
+}
+
+/// Calls whom the other side of a call asks us to call, and stays with that call to its end.
+fn follow(
+    request: TransferRequest,
+    reporter: Reporter,
+    limits: Limits,
+    successor: Successor,
+) -> BoxFuture<()> {
+    Box::pin(async move {
+        let to = request.target().to_string();
+        let failed = |error: CallError| {
+            reporter.event("error", json!({ "message": format!("transferred to {to}: {error}") }));
+        };
+        let outgoing = async {
+            let mut dial = request.accept().await?;
+            if let Some(account) = &successor.account {
+                dial = dial.from(account);
+            }
+            dial.start().await
+        };
+        let outgoing = match outgoing.await {
+            Ok(outgoing) => outgoing,
+            Err(error) => return failed(error),
+        };
+        let report = CallReport::new(&reporter, reporter.next_call(), outgoing.call_id());
+        report.event("transfer", json!({ "to": to, "status": StatusCode::ACCEPTED.code() }));
+        report.event("dialing", json!({ "to": to }));
+        let call = tokio::select! {
+            call = outgoing.answered() => call,
+            () = interrupted() => return report.ended(None),
+        };
+        match call {
+            Ok(call) => {
+                report.answered(&call);
+                (successor.speak)(&call);
+                let limits = Limits { hold: None, until_done: false, must_finish: false, ..limits };
+                let work = Box::pin(std::future::ready(Ok(())));
+                attend(call, &report, Plan { limits, work, handover: None, successor }).await;
+            }
+            Err(CallError::Ended(ended)) => report.ended(Some(&ended)),
+            Err(error) => failed(error),
+        }
+    })
 }
 
 /// Sleeps; without a time for ever.

@@ -162,7 +162,6 @@ fn what_a_later_version_brings_is_not_available_yet() {
         &["--codec", "pcmu,g722"],
         &["--report", "a.html"],
         &["--pcap", "a.pcapng"],
-        &["--attended"],
     ] {
         let done = run(&[&call, later].concat());
         assert_eq!(done.code, Some(2), "{later:?}: {done:?}");
@@ -327,11 +326,91 @@ fn a_refused_call_fails_with_the_reason_in_the_last_event() {
 }
 
 #[test]
-fn a_caller_learns_where_else_to_call() {
-    let (_answering, target) = answer(&["--redirect", "sip:carol@example.net"]);
-    let done = run(&["call", &target]);
-    assert_eq!((done.code, &done.event("ended")["status"]), (Some(1), &302.into()));
-    assert!(done.last_error.contains("sip:carol@example.net"), "{done:#?}");
+fn a_redirected_call_goes_where_it_is_sent() {
+    let (elsewhere, target) = answer(&["--max-calls", "1"]);
+    let (_answering, first) = answer(&["--redirect", &target]);
+    let done = run(&["call", &first, "--duration", "0.3"]);
+    assert_eq!((done.code, &done.event("redirected")["status"]), (Some(0), &302.into()), "{done:#?}");
+    assert_eq!(done.event("redirected")["to"], target.as_str());
+    assert_eq!(elsewhere.end().code, Some(0));
+
+    let (_nowhere, first) = answer(&["--redirect", "sip:carol@127.0.0.1:9;transport=tcp"]);
+    let done = run(&["call", &first]);
+    assert_eq!(done.code, Some(1), "{done:#?}");
+}
+
+#[test]
+fn a_call_is_transferred_and_both_sides_tell_how_that_went() {
+    for attended in [false, true] {
+        let (target, to) =
+            answer(&["--hangup-after", "1.5", "--max-calls", if attended { "2" } else { "1" }]);
+        let (transferee, address) = answer(&["--max-calls", "1"]);
+        let mut arguments = vec!["call", &address, "--transfer-to", &to];
+        arguments.extend(attended.then_some("--attended"));
+        let done = run(&arguments);
+        assert_eq!(done.code, Some(0), "{done:#?}");
+        let steps: Vec<_> = done.events.iter().filter(|event| event["event"] == "transfer").collect();
+        let last = steps.last().unwrap();
+        assert_eq!((&last["to"], &last["status"]), (&to.as_str().into(), &200.into()), "{done:#?}");
+        let done = transferee.end();
+        assert_eq!(done.code, Some(0), "{done:#?}");
+        assert_eq!(done.event("transfer")["to"], to.as_str());
+        let calls: std::collections::BTreeSet<_> = done
+            .events
+            .iter()
+            .filter(|event| event["event"] == "ended")
+            .map(|event| event["call"].as_u64())
+            .collect();
+        assert_eq!(calls, [Some(1), Some(2)].into());
+        assert_eq!(target.end().code, Some(0));
+    }
+}
+
+#[test]
+fn a_transfer_that_fails_is_a_failure_and_says_why() {
+    let (_busy, to) = answer(&["--reject", "486"]);
+    let (_transferee, address) = answer(&[]);
+    let done = run(&["call", &address, "--transfer-to", &to]);
+    assert_eq!(done.code, Some(1), "{done:#?}");
+    assert!(done.last_error.contains("486"), "{done:#?}");
+}
+
+#[test]
+fn keys_go_by_info_and_by_rtp_in_order() {
+    let (answering, target) = answer(&["--max-calls", "1"]);
+    let done = run(&["call", &target, "--dtmf", "info:1", "--dtmf", "2", "--dtmf", "info:#"]);
+    assert_eq!(done.code, Some(0), "{done:#?}");
+    let heard = answering.end();
+    let ways: Vec<_> = heard
+        .events
+        .iter()
+        .filter(|event| event["event"] == "dtmf")
+        .map(|event| (event["digit"].as_str().unwrap(), event["via"].as_str().unwrap()))
+        .collect();
+    assert_eq!(ways, [("1", "info"), ("2", "rtp"), ("#", "info")]);
+}
+
+#[test]
+fn a_call_rings_reliably_and_has_early_media() {
+    let wav = std::env::temp_dir().join(format!("voip-early-{}.wav", std::process::id()));
+    let rate = 8_000_u32;
+    let mut bytes = b"RIFF\x24\x3f\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00".to_vec();
+    bytes.extend(rate.to_le_bytes());
+    bytes.extend((rate * 2).to_le_bytes());
+    bytes.extend(b"\x02\x00\x10\x00data\x00\x3f\x00\x00");
+    bytes.extend(std::iter::repeat_n([0x10, 0x27, 0xf0, 0xd8], 4_032).flatten());
+    std::fs::write(&wav, bytes).unwrap();
+    let file = wav.display().to_string();
+    let (_answering, target) = answer(&["--early-media", &file, "--reliable"]);
+    let done = run(&["call", &target, "--duration", "0.2"]);
+    assert_eq!(done.code, Some(0), "{done:#?}");
+    let ringing = done.event("ringing");
+    assert_eq!((&ringing["status"], &ringing["early_media"]), (&183.into(), &true.into()), "{done:#?}");
+    let _ = std::fs::remove_file(wav);
+
+    let (_answering, target) = answer(&["--reliable", "--ring-for", "0.3"]);
+    let done = run(&["call", &target, "--duration", "0.2"]);
+    assert_eq!((done.code, &done.event("ringing")["status"]), (Some(0), &180.into()), "{done:#?}");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 mod dial;
 mod incoming;
+mod requests;
+mod transfer;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -9,18 +11,19 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_core::Stream;
 use media::driver::{Closed, MediaEvents, MediaHandle, Played, Recording};
 use media::{Agreement, Statistics};
 use sdp::Direction;
-use sip_msg::{Message, Request, Response, StatusCode, Text};
-use sip_ua::{DialogId, Event, Side};
+use sip_msg::{Message, Reason, Request, Response, StatusCode, Text};
+use sip_ua::{Agent, CommandError, DialogId, Event, Side};
 use tokio::sync::{mpsc, watch};
 
 pub use dial::{Dial, OutgoingCall, Progress};
 pub use incoming::IncomingCall;
+pub use transfer::TransferRequest;
 
 use crate::endpoint::Shared;
 use crate::error::CallError;
@@ -37,6 +40,10 @@ pub struct Ended {
     pub reason: Text,
     /// The response that ended it, with its headers.
     pub response: Option<Response>,
+    /// Why, as the other side put it in a Reason header ([RFC 3326]): its claim.
+    ///
+    /// [RFC 3326]: https://www.rfc-editor.org/rfc/rfc3326
+    pub cause: Option<Box<Reason>>,
 }
 
 impl fmt::Display for Ended {
@@ -60,6 +67,8 @@ pub enum CallEvent {
         digit: char,
         /// How long it was pressed.
         duration: Duration,
+        /// How it came.
+        via: DigitPath,
     },
     /// The other side put us on hold or took us back, or our own wish to do so was granted; the direction as we see it.
     MediaChanged {
@@ -70,6 +79,19 @@ pub enum CallEvent {
     },
     /// Our wish to hold or resume was refused; the call goes on as before.
     ChangeFailed(StatusCode),
+    /// Both sides are still there, and nothing has changed: a session refresh ([RFC 4028]).
+    ///
+    /// [RFC 4028]: https://www.rfc-editor.org/rfc/rfc4028
+    Refreshed {
+        /// Whose it was.
+        by: Side,
+    },
+    /// The other side reports on the transfer we asked for: 100, 180 …
+    TransferProgress(StatusCode),
+    /// The other side asks us to call somebody else.
+    Refer(TransferRequest),
+    /// The other side sent a text message; it was taken ([`Config::messages`](crate::Config::messages)).
+    Message(Request),
     /// The other side sent an INFO request.
     Info(Request),
     /// No media has come for a while, although some should.
@@ -80,6 +102,16 @@ pub enum CallEvent {
     Statistics(Statistics),
     /// The call is over. Nothing comes after it.
     Ended(Ended),
+}
+
+/// How a key came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum DigitPath {
+    /// In the media, as telephone-event ([RFC 4733](https://www.rfc-editor.org/rfc/rfc4733)).
+    Rtp,
+    /// In the signalling, as INFO.
+    Info,
 }
 
 /// A call that stands. Dropping it hangs up.
@@ -151,9 +183,7 @@ impl Link {
 
     /// Waits for the end of the call.
     async fn ended(&self) -> Result<Ended, CallError> {
-        let mut ended = self.ended.clone();
-        let ended = ended.wait_for(Option::is_some).await.map_err(|_| CallError::ShutDown)?;
-        ended.clone().ok_or(CallError::ShutDown)
+        ending(&self.ended).await
     }
 
     /// The error of whoever wanted something of a call that is over.
@@ -164,9 +194,28 @@ impl Link {
     /// Runs a command for this call in the agent's task.
     async fn command<R: Send + 'static>(
         &self,
-        command: impl FnOnce(&mut sip_ua::Agent, std::time::Instant, DialogId) -> Result<R, sip_ua::CommandError>
-        + Send
-        + 'static,
+        command: impl FnOnce(&mut Agent, Instant, DialogId) -> Result<R, CommandError> + Send + 'static,
+    ) -> Result<R, CallError> {
+        self.remote().command(command).await
+    }
+
+    fn remote(&self) -> Remote {
+        Remote { shared: self.shared.clone(), dialog: self.dialog, ended: self.ended.clone() }
+    }
+}
+
+/// A way to the agent's side of a call, for what goes on beside the call's owner.
+#[derive(Clone, Debug)]
+struct Remote {
+    shared: Shared,
+    dialog: DialogId,
+    ended: watch::Receiver<Option<Ended>>,
+}
+
+impl Remote {
+    async fn command<R: Send + 'static>(
+        &self,
+        command: impl FnOnce(&mut Agent, Instant, DialogId) -> Result<R, CommandError> + Send + 'static,
     ) -> Result<R, CallError> {
         let dialog = self.dialog;
         let result = self
@@ -175,10 +224,17 @@ impl Link {
             .await
             .ok_or(CallError::ShutDown)?;
         match result {
-            Err(sip_ua::CommandError::Unknown) => Err(self.over().await),
+            Err(CommandError::Unknown) => Err(ended_with(ending(&self.ended).await)),
             result => Ok(result?),
         }
     }
+}
+
+/// Waits for the end of a call.
+async fn ending(ended: &watch::Receiver<Option<Ended>>) -> Result<Ended, CallError> {
+    let mut ended = ended.clone();
+    let ended = ended.wait_for(Option::is_some).await.map_err(|_| CallError::ShutDown)?;
+    ended.clone().ok_or(CallError::ShutDown)
 }
 
 impl Drop for Link {
@@ -243,7 +299,7 @@ impl Call {
         loop {
             match self.link.events.poll_recv(context) {
                 Poll::Ready(Some(event)) => {
-                    if let Some(event) = dialog_event(event) {
+                    if let Some(event) = dialog_event(&self.link.shared, event) {
                         return Poll::Ready(Some(event));
                     }
                 }
@@ -351,21 +407,7 @@ impl Call {
     /// Asks for a direction and waits for the outcome; what else happens meanwhile is kept for [`Call::next_event`].
     async fn set_direction(&mut self, direction: Direction) -> Result<(), CallError> {
         self.link.command(move |agent, now, dialog| agent.set_direction(now, dialog, direction)).await?;
-        while let Some(event) = self.link.events.recv().await {
-            if let Event::ChangeFailed { status, .. } = event {
-                return Err(CallError::Rejected {
-                    status,
-                    reason: status.reason().into(),
-                    contacts: Vec::new(),
-                });
-            }
-            let ours = matches!(event, Event::MediaChanged { by: Side::Local, .. });
-            self.pending.extend(dialog_event(event));
-            if ours {
-                return Ok(());
-            }
-        }
-        Err(self.link.over().await)
+        self.settle(|event| matches!(event, Event::MediaChanged { by: Side::Local, .. })).await
     }
 
     /// How the media does.
@@ -395,12 +437,19 @@ fn ended_with(ended: Result<Ended, CallError>) -> CallError {
     ended.map_or_else(|error| error, |ended| CallError::Ended(Box::new(ended)))
 }
 
-fn dialog_event(event: Event) -> Option<CallEvent> {
+fn dialog_event(shared: &Shared, event: Event) -> Option<CallEvent> {
     match event {
         Event::Confirmed { .. } => Some(CallEvent::Confirmed),
         Event::MediaChanged { by, direction, .. } => Some(CallEvent::MediaChanged { by, direction }),
         Event::ChangeFailed { status, .. } => Some(CallEvent::ChangeFailed(status)),
+        Event::SessionRefreshed { by, .. } => Some(CallEvent::Refreshed { by }),
+        Event::InfoDigit { digit, duration, .. } => {
+            Some(CallEvent::Digit { digit, duration, via: DigitPath::Info })
+        }
+        Event::OutOfDialog { request, .. } => Some(CallEvent::Message(request)),
         Event::Info { request, .. } => Some(CallEvent::Info(request)),
+        Event::TransferProgress { status, .. } => Some(CallEvent::TransferProgress(status)),
+        Event::Refer { refer, .. } => Some(CallEvent::Refer(TransferRequest::new(shared.clone(), refer))),
         // Before the call stood, or not about calls at all; the end comes by another way.
         Event::Incoming { .. }
         | Event::Trying { .. }
@@ -410,7 +459,6 @@ fn dialog_event(event: Event) -> Option<CallEvent> {
         | Event::Registered { .. }
         | Event::RegistrationFailed { .. }
         | Event::Unregistered { .. }
-        | Event::OutOfDialog { .. }
         | Event::Response { .. }
         | _ => None,
     }
@@ -418,7 +466,9 @@ fn dialog_event(event: Event) -> Option<CallEvent> {
 
 fn media_event(event: media::Event) -> Option<CallEvent> {
     match event {
-        media::Event::Digit { digit, duration } => Some(CallEvent::Digit { digit, duration }),
+        media::Event::Digit { digit, duration } => {
+            Some(CallEvent::Digit { digit, duration, via: DigitPath::Rtp })
+        }
         media::Event::MediaTimeout => Some(CallEvent::MediaTimeout),
         media::Event::MediaResumed => Some(CallEvent::MediaResumed),
         media::Event::Statistics(statistics) => Some(CallEvent::Statistics(statistics)),

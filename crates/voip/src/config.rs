@@ -14,6 +14,9 @@ use sip_txn::{Tap, Transport};
 
 use crate::tls::Tls;
 
+/// Settings of the agent that this crate does not name.
+pub(crate) type TuneAgent = Arc<dyn Fn(sip_ua::Config) -> sip_ua::Config + Send + Sync>;
+
 /// Settings of an [`Endpoint`](crate::Endpoint): where it listens, what it shows and what media it speaks.
 ///
 /// The default listens on UDP and TCP, on ports that the system picks, at every IPv4 address; speaks G.711; takes
@@ -33,6 +36,7 @@ pub struct Config {
     pub(crate) impairment: Impairment,
     pub(crate) incoming_calls: usize,
     pub(crate) messages: usize,
+    pub(crate) tune: Option<TuneAgent>,
     pub(crate) tap: Option<Arc<dyn Tap>>,
 }
 
@@ -53,6 +57,7 @@ impl Default for Config {
             impairment: Impairment::default(),
             incoming_calls: 1_000,
             messages: 0,
+            tune: None,
             tap: None,
         }
     }
@@ -160,6 +165,22 @@ impl Config {
     #[must_use]
     pub fn messages(mut self, messages: usize) -> Self {
         self.messages = messages;
+        self
+    }
+
+    /// Changes what is not named here: session timers, reliable provisional responses, redirections, the policy against
+    /// fraud and floods, limits …
+    ///
+    /// ```
+    /// use voip::{Config, Redirects};
+    ///
+    /// let config = Config::default().tune(|agent| agent.redirects(Redirects::Report));
+    /// ```
+    #[must_use]
+    pub fn tune(mut self, tune: impl Fn(sip_ua::Config) -> sip_ua::Config + Send + Sync + 'static) -> Self {
+        let before = self.tune.take();
+        self.tune =
+            Some(Arc::new(move |agent| tune(before.iter().fold(agent, |agent, before| before(agent)))));
         self
     }
 

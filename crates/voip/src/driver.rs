@@ -12,7 +12,7 @@ use media::driver::MediaHandle;
 use sip_msg::{CallId, Response, StatusCode};
 use sip_txn::Ending;
 use sip_ua::driver::EventReceiver;
-use sip_ua::{DialogId, Event, RegistrationId, RequestId};
+use sip_ua::{DialogId, Event, RegistrationId, RequestId, TransferError};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::call::{Ended, IncomingCall, Link};
@@ -41,6 +41,10 @@ pub(crate) enum Route {
         id: RequestId,
         answer: oneshot::Sender<Result<Response, Ending>>,
     },
+    Transfer {
+        dialog: DialogId,
+        outcome: oneshot::Sender<Result<StatusCode, TransferError>>,
+    },
     /// No event is wanted any more: ends the router, and with it the agent.
     ShutDown,
 }
@@ -59,6 +63,7 @@ pub(crate) struct Router {
     calls: HashMap<DialogId, CallLink>,
     registrations: HashMap<RegistrationId, watch::Sender<RegistrationState>>,
     requests: HashMap<RequestId, oneshot::Sender<Result<Response, Ending>>>,
+    transfers: HashMap<DialogId, oneshot::Sender<Result<StatusCode, TransferError>>>,
 }
 
 impl Router {
@@ -76,6 +81,7 @@ impl Router {
             calls: HashMap::new(),
             registrations: HashMap::new(),
             requests: HashMap::new(),
+            transfers: HashMap::new(),
         };
         tokio::spawn(async move {
             loop {
@@ -111,6 +117,9 @@ impl Router {
             Route::Request { id, answer } => {
                 self.requests.insert(id, answer);
             }
+            Route::Transfer { dialog, outcome } => {
+                self.transfers.insert(dialog, outcome);
+            }
             Route::ShutDown => return ControlFlow::Break(()),
         }
         ControlFlow::Continue(())
@@ -118,7 +127,7 @@ impl Router {
 
     fn event(&mut self, event: Event) {
         match event {
-            Event::Incoming { dialog, flow, request } => {
+            Event::Incoming { dialog, flow, request, .. } => {
                 // The last handle was dropped a moment ago: the agent ends, and the caller hears nothing.
                 let Some(shared) = self.shared.upgrade() else { return };
                 let (sender, events) = mpsc::channel(CALL_EVENTS);
@@ -132,12 +141,12 @@ impl Router {
                     refused.into_inner().refuse(StatusCode::BUSY_HERE);
                 }
             }
-            Event::Ended { dialog, by, status, reason, response } => {
+            Event::Ended { dialog, by, status, reason, response, cause } => {
                 if let Some(link) = self.calls.remove(&dialog) {
                     if let Some(media) = link.media {
                         media.close();
                     }
-                    link.ended.send_replace(Some(Ended { by, status, reason, response }));
+                    link.ended.send_replace(Some(Ended { by, status, reason, response, cause }));
                 }
             }
             Event::Registered { id, expires, contact } => {
@@ -156,10 +165,37 @@ impl Router {
                     let _ = answer.send(result);
                 }
             }
-            Event::OutOfDialog { id, request, .. } => {
+            Event::OutOfDialog { id, dialog: Some(dialog), .. } => {
+                if let Some(shared) = self.shared.upgrade() {
+                    let _ = shared.agent.send(move |agent, now| drop(agent.respond(now, id, StatusCode::OK)));
+                }
+                self.tell(dialog, event);
+            }
+            // A call of its own would want media of its own.
+            Event::Forked { fork, .. } => {
+                if let Some(shared) = self.shared.upgrade() {
+                    shared.abandon(fork);
+                }
+            }
+            Event::OutOfDialog { id, dialog: None, request, .. } => {
                 let Some(shared) = self.shared.upgrade() else { return };
                 // One that does not fit is dropped, which refuses it.
                 let _ = self.messages.try_send(IncomingMessage::new(shared, id, request));
+            }
+            Event::Transferred { dialog, result } => {
+                if let Some(outcome) = self.transfers.remove(&dialog) {
+                    // Nobody waits any more: the future was dropped.
+                    let _ = outcome.send(result);
+                }
+            }
+            // Nobody outside of a call may tell us whom to call.
+            Event::Refer { dialog: None, refer } => {
+                if let Some(shared) = self.shared.upgrade() {
+                    let id = refer.id;
+                    let _ = shared
+                        .agent
+                        .send(move |agent, now| drop(agent.refuse_refer(now, id, StatusCode::DECLINE)));
+                }
             }
             event @ (Event::Trying { .. }
             | Event::Ringing { .. }
@@ -173,7 +209,12 @@ impl Router {
     }
 
     fn call_event(&mut self, event: Event) {
-        let Some(dialog) = event.dialog() else { return };
+        if let Some(dialog) = event.dialog() {
+            self.tell(dialog, event);
+        }
+    }
+
+    fn tell(&mut self, dialog: DialogId, event: Event) {
         let Some(link) = self.calls.get(&dialog) else { return };
         if let Err(mpsc::error::TrySendError::Full(_)) = link.events.try_send(event) {
             tracing::warn!(%dialog, "the application does not read the events of this call: hanging up");

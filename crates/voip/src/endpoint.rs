@@ -85,7 +85,8 @@ impl Endpoint {
         if config.messages > 0 {
             settings = settings.takes([Method::MESSAGE]);
         }
-        let agent = Agent::new(settings);
+        let tuned = config.tune.iter().fold(settings, |settings, tune| tune(settings));
+        let agent = Agent::new(tuned);
         let certificates = transports.certificates();
         let (agent, events) = sip_ua::driver::start(agent, transports);
         let (routes, route_receiver) = mpsc::unbounded_channel();

@@ -1,8 +1,8 @@
 //! What can go wrong, one enum for one kind of operation, and [`Error`] for a `main` that only wants to say so.
 
-use sip_msg::{StatusCode, Text, Uri, UriError};
+use sip_msg::{Contact, Response, StatusCode, Text, Uri, UriError};
 use sip_txn::Ending;
-use sip_ua::CommandError;
+use sip_ua::{CommandError, TransferError};
 
 use crate::call::Ended;
 use crate::tls::TlsError;
@@ -80,6 +80,12 @@ pub enum CallError {
     /// The call is over.
     #[error("the call is over: {0}")]
     Ended(Box<Ended>),
+    /// A transfer did not work; the call goes on as before.
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
+    /// A request in the call was not answered.
+    #[error("{}", no_answer(.0))]
+    NoAnswer(Ending),
     /// No UDP port could be had for the media; the text says which were tried.
     #[error("{0}")]
     Media(#[from] std::io::Error),
@@ -98,6 +104,23 @@ pub enum CallError {
     /// The endpoint was shut down.
     #[error("the endpoint was shut down")]
     ShutDown,
+}
+
+impl CallError {
+    /// What a response that says no means.
+    pub(crate) fn rejected(response: &Response) -> Self {
+        let contacts = if response.status().is_redirection() {
+            response
+                .headers()
+                .all::<Contact>()
+                .flatten()
+                .filter_map(|contact| contact.uri().cloned())
+                .collect()
+        } else {
+            Vec::new()
+        };
+        Self::Rejected { status: response.status(), reason: response.reason().clone(), contacts }
+    }
 }
 
 /// Why there is no registration.

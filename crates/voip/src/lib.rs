@@ -15,7 +15,9 @@ mod registration;
 mod tls;
 
 pub use account::Account;
-pub use call::{Call, CallEvent, Dial, Ended, IncomingCall, OutgoingCall, Progress};
+pub use call::{
+    Call, CallEvent, Dial, DigitPath, Ended, IncomingCall, OutgoingCall, Progress, TransferRequest,
+};
 pub use config::{Config, Listen, ListenError};
 pub use endpoint::{Endpoint, Incoming, resolve};
 pub use error::{BindError, CallError, Error, RegisterError, RequestError, TargetError};
@@ -30,7 +32,11 @@ pub use sdp::Direction;
 pub use sip_msg::{CallerId, HeaderName, Message, Method, Request, Response, StatusCode, Uri, UriError};
 pub use sip_txn::driver::{Handshake, HandshakeAdmission, Refusal, WebSocket};
 pub use sip_txn::{Direction as TapDirection, Flow, Tap, Transport};
-pub use sip_ua::{OutOfDialog, Reply, Side};
+pub use sip_ua::policy::Policy;
+pub use sip_ua::{
+    Claims, Invite, OutOfDialog, Redirects, Refresher, Reliable, Reply, SessionTimer, Side, Transfer,
+    TransferError,
+};
 
 /// The crates this facade stands on, for what it does not re-export.
 pub mod crates {

@@ -1,6 +1,9 @@
 //! The bridge between a dialog's offers and answers and its media session: [`media::Plan`] behind
 //! [`sip_ua::MediaPlan`].
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use media::driver::MediaHandle;
 use media::{Agreement, Plan};
 use sdp::{Direction, SessionDescription};
@@ -8,19 +11,34 @@ use sip_ua::{MediaPlan, Refusal};
 use tokio::sync::watch;
 
 /// Lives in the agent with its dialog; tells the session of every agreement.
+///
+/// The early dialogs of one INVITE have a fork each and share the session: only the one that is heard may change it.
 #[derive(Debug)]
 pub(crate) struct CallPlan {
     plan: Plan,
     session: MediaHandle,
     agreed: watch::Sender<Option<Agreement>>,
+    /// Which of the forks this is.
+    number: u64,
+    forks: Arc<Forks>,
+}
+
+/// The forks of one call: how many there were, and which one is heard.
+#[derive(Debug, Default)]
+struct Forks {
+    last: AtomicU64,
+    heard: AtomicU64,
 }
 
 impl CallPlan {
     pub(crate) fn new(plan: Plan, session: MediaHandle, agreed: watch::Sender<Option<Agreement>>) -> Self {
-        Self { plan, session, agreed }
+        Self { plan, session, agreed, number: 0, forks: Arc::default() }
     }
 
     fn apply(&self) {
+        if self.forks.heard.load(Ordering::Relaxed) != self.number {
+            return;
+        }
         if let Some(agreement) = self.plan.agreement() {
             let was_encrypted = self.agreed.borrow().as_ref().is_some_and(|before| before.srtp.is_some());
             if was_encrypted && agreement.srtp.is_none() {
@@ -60,11 +78,19 @@ impl MediaPlan for CallPlan {
     }
 
     fn fork(&self) -> Box<dyn MediaPlan> {
-        Box::new(Self { plan: self.plan.fork(), session: self.session.clone(), agreed: self.agreed.clone() })
+        let forks = Arc::clone(&self.forks);
+        let number = forks.last.fetch_add(1, Ordering::Relaxed) + 1;
+        let (session, agreed) = (self.session.clone(), self.agreed.clone());
+        Box::new(Self { plan: self.plan.fork(), session, agreed, number, forks })
+    }
+
+    fn select(&mut self) {
+        self.forks.heard.store(self.number, Ordering::Relaxed);
+        self.apply();
     }
 
     fn confirm(&mut self) {
-        self.apply();
+        self.select();
     }
 
     fn direction(&self) -> Option<Direction> {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use voip::{
-    Account, BindError, CallError, CallEvent, Config, Direction, Endpoint, Incoming, Listen, RegisterError,
-    Registrar, Side, StatusCode, Tls, Transport, Uri, measure,
+    Account, BindError, CallError, CallEvent, Config, Direction, Endpoint, Incoming, Listen, Redirects,
+    RegisterError, Registrar, Side, StatusCode, Tls, Transport, Uri, measure,
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -117,7 +117,8 @@ async fn a_redirection_tells_where_else_to_try() {
     let elsewhere = Uri::parse("sip:carol@127.0.0.1:1").unwrap();
     let reply = voip::Reply::new(StatusCode::MOVED_TEMPORARILY).contact(elsewhere.clone());
     let redirecting = async { calls.next().await.unwrap().reject(reply).await };
-    let (refused, redirected) = tokio::join!(async { alice.dial(&address).await }, redirecting);
+    let dialing = async { alice.dial(&address).tune(|invite| invite.redirects(Redirects::Report)).await };
+    let (refused, redirected) = tokio::join!(dialing, redirecting);
     redirected.unwrap();
     match refused {
         Err(CallError::Rejected { contacts, .. }) => assert_eq!(contacts, [elsewhere]),

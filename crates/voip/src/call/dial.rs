@@ -1,12 +1,13 @@
 //! Placing a call.
 
+use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::Duration;
 
 use media::driver::MediaHandle;
-use sip_msg::{Class, Contact, HeaderName, Message, Response, Text};
-use sip_ua::{Event, Invite};
+use sip_msg::{Class, HeaderName, Message, Response, StatusCode, Text, Uri};
+use sip_ua::{Event, Invite, ReferRequest};
 use tokio::sync::{mpsc, watch};
 
 use super::{Call, CallMedia, Ended, Link};
@@ -23,16 +24,44 @@ use crate::error::CallError;
 #[must_use = "nobody is called before this is awaited or started"]
 pub struct Dial {
     shared: Shared,
-    target: String,
+    target: Target,
     account: Option<Account>,
     headers: Vec<(HeaderName, Text)>,
     ring_timeout: Option<Duration>,
+    tune: Option<Tune>,
+}
+
+/// Whom to call.
+#[derive(Debug)]
+enum Target {
+    Text(String),
+    /// Whom somebody else asks us to call.
+    Refer(Box<ReferRequest>),
+}
+
+type TuneInvite = Box<dyn FnOnce(Invite) -> Invite + Send>;
+
+/// Settings that this crate does not name.
+struct Tune(TuneInvite);
+
+impl fmt::Debug for Tune {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tune")
+    }
 }
 
 impl Dial {
     pub(crate) fn new(shared: Shared, target: &str) -> Self {
+        Self::to(shared, Target::Text(target.into()))
+    }
+
+    pub(crate) fn of_refer(shared: Shared, refer: Box<ReferRequest>) -> Self {
+        Self::to(shared, Target::Refer(refer))
+    }
+
+    fn to(shared: Shared, target: Target) -> Self {
         let headers = shared.headers().to_vec();
-        Self { shared, target: target.into(), account: None, headers, ring_timeout: None }
+        Self { shared, target, account: None, headers, ring_timeout: None, tune: None }
     }
 
     /// Who calls: what From says, the password for challenges, the proxies on the way. Anonymous without it.
@@ -53,21 +82,40 @@ impl Dial {
         self
     }
 
+    /// Changes what is not named here: reliable provisional responses, session timer, redirections, late offer …
+    ///
+    /// ```no_run
+    /// # async fn example(endpoint: voip::Endpoint) -> Result<(), voip::CallError> {
+    /// let call = endpoint.dial("sip:bob@example.com").tune(|invite| invite.late_offer()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn tune(mut self, tune: impl FnOnce(Invite) -> Invite + Send + 'static) -> Self {
+        self.tune = Some(Tune(Box::new(tune)));
+        self
+    }
+
     /// Sends the INVITE.
     ///
     /// # Errors
     /// [`CallError::Target`] for a target that is no URI, [`CallError::Media`] when there is no port for media.
     pub async fn start(self) -> Result<OutgoingCall, CallError> {
         let account = self.account.as_ref();
-        let target = resolve(&self.target, account)?;
-        let route = account.map(Account::route).unwrap_or_default();
-        let peer = self.shared.peer_address(route.first().unwrap_or(&target)).await;
-        let (plan, media) = self.shared.open_media(peer).await?;
         let from = account.map_or_else(|| self.shared.anonymous(), Account::from);
-        let mut invite = Invite::new(from, target).route(route);
+        let invite = match &self.target {
+            Target::Text(target) => Invite::new(from, resolve(target, account)?),
+            Target::Refer(refer) => Invite::from_refer(from, refer),
+        };
+        let route = account.map(Account::route).unwrap_or_default();
+        let peer = self.shared.peer_address(route.first().unwrap_or(&invite.target)).await;
+        let (plan, media) = self.shared.open_media(peer).await?;
+        let mut invite = invite.route(route);
         invite.credentials = account.and_then(Account::credentials);
-        invite.headers = self.headers;
+        invite.headers.extend(self.headers);
         invite.ring_timeout = self.ring_timeout;
+        if let Some(Tune(tune)) = self.tune {
+            invite = tune(invite);
+        }
         let (sender, events) = mpsc::channel(CALL_EVENTS);
         let (ended_sender, ended) = watch::channel(None);
         let link = CallLink { events: sender, ended: ended_sender, media: Some(media.handle.clone()) };
@@ -119,6 +167,13 @@ pub enum Progress {
         /// There is something to hear already.
         early_media: bool,
     },
+    /// The call goes to another address now.
+    Redirected {
+        /// Which one.
+        to: Uri,
+        /// What the address before answered; `None` when it did not.
+        status: Option<StatusCode>,
+    },
 }
 
 impl OutgoingCall {
@@ -143,6 +198,8 @@ impl OutgoingCall {
                 return Some(Progress::Trying);
             } else if let Event::Ringing { response, early_media, .. } = event {
                 return Some(Progress::Ringing { response, early_media });
+            } else if let Event::Redirected { to, status, .. } = event {
+                return Some(Progress::Redirected { to, status });
             } else if let Event::Answered { response, .. } = event {
                 self.answer = Some(response);
             }
@@ -180,19 +237,7 @@ impl OutgoingCall {
 /// A call that was refused is an error that says so; any other end is just the end.
 fn failure(ended: Ended) -> CallError {
     match &ended.response {
-        Some(response) if response.class() == Class::Failure => CallError::Rejected {
-            status: response.status(),
-            reason: response.reason().clone(),
-            contacts: contacts(response),
-        },
+        Some(response) if response.class() == Class::Failure => CallError::rejected(response),
         Some(_) | None => CallError::Ended(Box::new(ended)),
     }
-}
-
-/// Where a redirection points.
-fn contacts(response: &Response) -> Vec<sip_msg::Uri> {
-    if !response.status().is_redirection() {
-        return Vec::new();
-    }
-    response.headers().all::<Contact>().flatten().filter_map(|contact| contact.uri().cloned()).collect()
 }

@@ -114,7 +114,8 @@ impl IncomingCall {
     /// # Errors
     /// [`CallError::Ended`] when the caller has given up.
     pub async fn redirect(self, contacts: impl IntoIterator<Item = Uri>) -> Result<Ended, CallError> {
-        self.reject(contacts.into_iter().fold(Reply::new(StatusCode::MOVED_TEMPORARILY), Reply::contact)).await
+        self.reject(contacts.into_iter().fold(Reply::new(StatusCode::MOVED_TEMPORARILY), Reply::contact))
+            .await
     }
 
     /// Waits until the caller gives up.
