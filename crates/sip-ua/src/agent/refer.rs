@@ -18,6 +18,8 @@ use crate::dialog::{Dialog, DialogKey};
 use crate::error::CommandError;
 use crate::event::{DialogId, Event, ReferId};
 use crate::invite::final_response;
+use crate::invite::replaces::{Named, Relation};
+use crate::policy::TargetSource;
 use crate::refer::{self, Carrier, PACKAGE, ReferRequest, Referral, Sent, Stage, Transfer, TransferTo};
 use crate::subscription::notifier::Notice;
 use crate::subscription::Notifier;
@@ -233,6 +235,12 @@ impl Agent {
                 return self.refuse(now, server, refusal);
             }
         };
+        if let Err(why) = self.may_call(&asked.target, TargetSource::Refer) {
+            tracing::debug!(target = %asked.target, %why, "a REFER is refused");
+            let tag = self.context.ids.tag();
+            let refusal = Response::answer(request, StatusCode::FORBIDDEN).to_tag(&tag);
+            return self.refuse(now, server, refusal.reason(&why.to_string()).build());
+        }
         match &carrier {
             Carrier::Call { id, .. } => {
                 self.with_call(*id, |usage, _| usage.carry(true));
@@ -325,9 +333,28 @@ impl Agent {
                     let _ = self.refer_progress(now, id, status);
                 }
                 News::Notified(id, result) => self.referrer_answered(now, id, &result),
+                News::Replaced { old, by } => {
+                    self.with_call(old, |usage, context| usage.replaced(context, now, &by));
+                }
             }
         }
         any
+    }
+
+    /// The other call that an INVITE is to replace or to join, or how to refuse it ([RFC 3891 §3], [RFC 3911 §4]).
+    ///
+    /// [RFC 3891 §3]: https://www.rfc-editor.org/rfc/rfc3891#section-3
+    /// [RFC 3911 §4]: https://www.rfc-editor.org/rfc/rfc3911#section-4
+    pub(super) fn relation(&self, invite: &Request) -> Result<Relation, StatusCode> {
+        let config = &self.context.config;
+        let Some(named) = Named::of(invite, config.replaces, config.joins)? else { return Ok(Relation::default()) };
+        let id = self.context.dialogs.get(named.key()).copied();
+        let usage = id.and_then(|id| self.calls.get(&id));
+        usage.ok_or(StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST)?.relates(&named)?;
+        Ok(match named {
+            Named::ToReplace { .. } => Relation { replaces: id, joins: None },
+            Named::ToJoin { .. } => Relation { replaces: None, joins: id },
+        })
     }
 
     fn referrer_answered(&mut self, now: Instant, id: ReferId, result: &Result<Response, Ending>) {

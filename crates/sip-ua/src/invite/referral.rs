@@ -12,10 +12,10 @@ use crate::agent::write_notice;
 use crate::context::{Context, News};
 use crate::dialog::{Dialog, DialogKey};
 use crate::error::CommandError;
-use crate::event::ReferId;
+use crate::event::{DialogId, ReferId};
 use crate::subscription::notifier::Notice;
 
-/// What a call knows of REFERs.
+/// What a call has to do with other calls.
 #[derive(Debug, Default)]
 pub(super) struct Refers {
     /// How many came in its dialogs.
@@ -24,6 +24,8 @@ pub(super) struct Refers {
     carried: u32,
     /// The one that asked for this call, until its last report.
     serves: Option<ReferId>,
+    /// The call whose place this one takes when it is answered.
+    pub(super) replaces: Option<DialogId>,
 }
 
 impl InviteUsage {

@@ -473,3 +473,14 @@ fn refers_beyond_the_limit_are_refused() {
     lab.sent_response(StatusCode::DECLINE);
     lab.ends_idle();
 }
+
+#[test]
+fn a_target_that_the_policy_forbids_is_refused_with_a_reason() {
+    let mut lab = Scripted::new();
+    let request = refer(&mut lab, 1, None, "<sip:+881612345678@192.0.2.2>");
+    lab.receive(request);
+    let refusal = lab.sent_response(StatusCode::FORBIDDEN);
+    assert_ne!(refusal.reason(), "Forbidden");
+    assert!(lab.event().is_none());
+    lab.ends_idle();
+}
