@@ -197,8 +197,8 @@ impl Desk {
         let live = self.live.fetch_add(1, Ordering::Relaxed);
         let too_many = self.answer.max_concurrent.is_some_and(|most| live >= most);
         let outcome = match &self.refusal {
-            _ if too_many => refuse(call, StatusCode::BUSY_HERE.into(), &report).await,
-            Some(refusal) => refuse(call, refusal.clone(), &report).await,
+            _ if too_many => Box::pin(refuse(call, StatusCode::BUSY_HERE.into(), &report)).await,
+            Some(refusal) => Box::pin(refuse(call, refusal.clone(), &report)).await,
             None => self.answer(call, &report, number).await,
         };
         self.live.fetch_sub(1, Ordering::Relaxed);
@@ -239,25 +239,39 @@ impl Desk {
         Ok(Box::pin(tokio::time::sleep(time.unwrap_or_default())))
     }
 
-    async fn answer(&self, call: IncomingCall, report: &CallReport<'_>, number: u64) -> Outcome {
-        let mut call = call;
+    fn rings(&self) -> bool {
+        self.answer.ring_for.is_some() || self.answer.reliable || self.early_samples.is_some()
+    }
+
+    /// Gives the call back when it is time to answer, or how it ended before.
+    async fn rung(&self, mut call: IncomingCall, report: &CallReport<'_>) -> Result<IncomingCall, Outcome> {
         let waiting: BoxFuture<()> = match self.ring(&mut call, report).await {
             Ok(waiting) => waiting,
             Err(CallError::Ended(ended)) => {
                 report.ended(Some(&ended));
-                return Ok(());
+                return Err(Ok(()));
             }
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(Err(failed(error))),
         };
         tokio::select! {
-            () = waiting => {}
+            () = waiting => Ok(call),
             ended = call.cancelled() => {
-                report.ended(Some(&ended.map_err(failed)?));
-                return Ok(());
+                report.ended(Some(&ended.map_err(|error| Err(failed(error)))?));
+                Err(Ok(()))
             }
-            () = interrupted() => return refuse(call, StatusCode::TEMPORARILY_UNAVAILABLE.into(), report).await,
+            () = interrupted() => Err(refuse(call, StatusCode::TEMPORARILY_UNAVAILABLE.into(), report).await),
         }
-        let call = match call.answer().await {
+    }
+
+    /// What is awaited in boxes takes no place in the task, which is moved when it begins and stays as long as the call.
+    async fn answer(&self, mut call: IncomingCall, report: &CallReport<'_>, number: u64) -> Outcome {
+        if self.rings() {
+            call = match Box::pin(self.rung(call, report)).await {
+                Ok(call) => call,
+                Err(outcome) => return outcome,
+            };
+        }
+        let call = match Box::pin(call.answer()).await {
             Ok(call) => call,
             Err(CallError::Ended(ended)) => {
                 report.ended(Some(&ended));
@@ -266,7 +280,7 @@ impl Desk {
             Err(error) => return Err(failed(error)),
         };
         report.answered(&call);
-        let recording = record(&call, self.answer.record.as_deref(), number).await?;
+        let recording = Box::pin(record(&call, self.answer.record.as_deref(), number)).await?;
         self.speak(&call);
         let limits = Limits {
             duration: self.answer.hangup_after,
@@ -282,8 +296,8 @@ impl Desk {
             Ok(())
         });
         let plan = Plan { limits, work, handover: None, successor: self.successor() };
-        let finished = attend(call, report, plan).await;
-        finish(recording).await?;
+        let finished = Box::pin(attend(call, report, plan)).await;
+        Box::pin(finish(recording)).await?;
         finished.outcome
     }
 

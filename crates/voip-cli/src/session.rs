@@ -223,13 +223,14 @@ pub(crate) async fn attend(mut call: Call, report: &CallReport<'_>, plan: Plan) 
     let mut beside = Beside::default();
     let (ended, mut outcome) = carry(&mut call, report, plan, &mut beside).await;
     let mut statistics = beside.statistics.take();
-    if let Ok(last) = call.statistics().await {
+    // What few calls come to is awaited in a box: it would be in the task of every call.
+    if let Ok(last) = Box::pin(call.statistics()).await {
         report.media(&last);
         statistics = Some(last);
     }
     let ended = match ended {
         Some(ended) => Some(ended),
-        None => goodbye(call.hang_up()).await.unwrap_or_else(|failure| {
+        None => Box::pin(goodbye(call.hang_up())).await.unwrap_or_else(|failure| {
             outcome = std::mem::replace(&mut outcome, Ok(())).and(Err(failure));
             None
         }),
@@ -238,9 +239,9 @@ pub(crate) async fn attend(mut call: Call, report: &CallReport<'_>, plan: Plan) 
     if let Some(Consulted { call, number }) = beside.consulted {
         let report = CallReport::new(report.reporter, number, call.call_id());
         // The new call takes its place, and the target hangs up.
-        let ended = match tokio::time::timeout(GOODBYE, call.ended()).await {
+        let ended = match Box::pin(tokio::time::timeout(GOODBYE, call.ended())).await {
             Ok(ended) => ended.ok(),
-            Err(_) => goodbye(call.hang_up()).await.ok().flatten(),
+            Err(_) => Box::pin(goodbye(call.hang_up())).await.ok().flatten(),
         };
         report.ended(ended.as_ref());
     }
@@ -314,7 +315,7 @@ async fn carry(
                 match handover.take() {
                     Some(Handover { consult: Some(consult), .. }) => {
                         handing_over = true;
-                        if let Err(error) = call.hold().await {
+                        if let Err(error) = Box::pin(call.hold()).await {
                             return (None, Err(Failure::failed(format!("hold: {error}"))));
                         }
                         consulting = consult;
@@ -344,7 +345,8 @@ async fn carry(
                 }
             }
             () = &mut turn => {
-                let outcome = if held { call.resume().await } else { call.hold().await };
+                let outcome =
+                    if held { Box::pin(call.resume()).await } else { Box::pin(call.hold()).await };
                 if let Err(error) = outcome {
                     report.event("error", json!({ "message": error.to_string() }));
                 }
