@@ -12,7 +12,7 @@ use std::time::Duration;
 use phone::{Phone, Trace, View, answer, ring};
 use sdp::Direction;
 use sip_msg::StatusCode;
-use sip_ua::{DialogId, Event, Invite, Side};
+use sip_ua::{DialogId, Event, Invite, Ring, Side};
 use testkit::{Impairment, NodeId, Rng, World};
 
 const PATIENCE: Duration = Duration::from_secs(32);
@@ -48,15 +48,26 @@ fn act(rng: &mut Rng, world: &mut World<Phone>, who: NodeId, other: NodeId) {
             };
             phone.dial(now, invite);
         }
-        (0..=2, Some((id, _))) => drop(phone.agent.ring(now, id, StatusCode::RINGING)),
+        (0..=2, Some((id, _))) => drop(phone.agent.ring(now, id, any_ring(rng))),
         (3 | 4, Some((id, View::Waiting))) => drop(phone.agent.accept(now, id, phone::plan())),
         (5, Some((id, View::Waiting))) => drop(phone.agent.reject(now, id, StatusCode::BUSY_HERE)),
-        (3..=6, Some((id, _))) => drop(phone.agent.set_direction(now, id, direction)),
+        (3, Some((id, _))) => drop(phone.agent.update(now, id, rng.chance(0.5).then_some(direction))),
+        (4..=6, Some((id, _))) => drop(phone.agent.set_direction(now, id, direction)),
         (7, Some((id, _))) => drop(phone.agent.info(now, id, "application/dtmf", "5")),
         (_, Some((id, _))) => drop(phone.agent.hang_up(now, id)),
         (_, None) => {}
     }
     phone.collect();
+}
+
+/// With early media or without, to be confirmed (PRACK) or not.
+fn any_ring(rng: &mut Rng) -> Ring {
+    let ring = if rng.chance(0.5) {
+        Ring::new(StatusCode::SESSION_PROGRESS).plan(phone::plan())
+    } else {
+        Ring::new(StatusCode::RINGING)
+    };
+    if rng.chance(0.5) { ring.reliable() } else { ring }
 }
 
 /// The Call-IDs of the calls that stand for a phone.
