@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
-use sip_msg::{CSeq, Limits, Message, NameAddr, StatusCode, Uri};
+use sip_msg::{CSeq, ContentType, Fragment, Limits, Message, NameAddr, StatusCode, Uri};
 use sip_txn::{Action, Flow, Input, Transport};
 use sip_ua::{Agent, Config, DialogId, Event, Invite, Output};
 use testkit::{Datagram, Node};
@@ -70,6 +70,19 @@ impl Phone {
         id
     }
 
+    /// Answers a REFER and places the call it asks for.
+    #[allow(dead_code, reason = "each test that shares this file needs a part of it")]
+    pub(crate) fn follow(&mut self, now: Instant) -> DialogId {
+        let asked = self.events.iter().rev().find_map(|event| match event {
+            Event::Refer { refer, .. } => Some(refer.clone()),
+            _ => None,
+        });
+        let asked = asked.expect("a REFER came");
+        self.agent.accept_refer(now, asked.id).expect("it waits");
+        let invite = Invite::from_refer(NameAddr::new(self.uri()), &asked);
+        self.dial(now, invite)
+    }
+
     /// The call that came in last.
     pub(crate) fn last_call(&self) -> DialogId {
         *self.calls.last_key_value().expect("a call").0
@@ -98,7 +111,13 @@ impl Phone {
     fn note(&mut self, event: Event) {
         if let Some(id) = event.dialog() {
             let view = self.calls.get(&id).copied();
-            assert_ne!(view, Some(View::Over), "{}: nothing comes after the end, but {event:?}", self.name);
+            // What becomes of a transfer may be told when the call is over.
+            let may_follow = matches!(event, Event::Transferred { .. });
+            assert!(
+                may_follow || view != Some(View::Over),
+                "{}: nothing comes after the end, but {event:?}",
+                self.name
+            );
             match &event {
                 Event::Incoming { .. } => drop(self.calls.insert(id, View::Waiting)),
                 Event::Answered { .. } | Event::Confirmed { .. } => drop(self.calls.insert(id, View::Up)),
@@ -113,7 +132,14 @@ impl Phone {
 fn summary(bytes: &[u8]) -> String {
     let message = Message::parse(bytes.to_vec(), &Limits::default()).expect("we send what parses");
     message.check().expect("we send what passes the check");
-    let body = if message.body().is_empty() { "" } else { " sdp" };
+    let body = match message.headers().get::<ContentType>().ok().flatten() {
+        _ if message.body().is_empty() => String::new(),
+        Some(kind) if kind.is("message/sipfrag") => {
+            let fragment = Fragment::parse(message.body().clone(), &Limits::default()).expect("a fragment");
+            format!(" {}", fragment.status().expect("a status line").code())
+        }
+        _ => " sdp".to_owned(),
+    };
     match &message {
         Message::Request(request) => format!("{}{body}", request.method()),
         Message::Response(response) => {
