@@ -67,7 +67,13 @@ enum Means {
 #[derive(Debug)]
 pub(super) enum Stage {
     /// The re-INVITE has no final answer yet.
-    Inviting { client: ClientId, offer: Option<Bytes>, attempt: Attempt, give_up_at: Instant, cancelled: bool },
+    Inviting {
+        client: ClientId,
+        offer: Option<Bytes>,
+        attempt: Attempt,
+        give_up_at: Instant,
+        cancelled: bool,
+    },
     /// The UPDATE has no final answer yet.
     Updating,
     /// It met one of the peer's and is tried again later ([RFC 3261 §14.1]).
@@ -157,7 +163,6 @@ impl Established {
             || self.hang_up
             || self.await_ack.as_ref().is_some_and(|wait| wait.offered)
     }
-
 }
 
 impl InviteUsage {
@@ -419,8 +424,7 @@ impl InviteUsage {
         }
         let again = !cancelled
             && (self.timer.raise(response)
-                || is_challenge(response)
-                    && self.auth.challenged(context, response, &mut attempt).is_ok());
+                || is_challenge(response) && self.auth.challenged(context, response, &mut attempt).is_ok());
         if again {
             return self.send_change(context, now, wish, rounds, offer, attempt);
         }
@@ -440,7 +444,8 @@ impl InviteUsage {
             return;
         }
         let State::Established(established) = &mut self.state else { return };
-        let Some(Change { wish, rounds, stage: Stage::Updating }) = established.change.take_if(|change| change.is_updating())
+        let Some(Change { wish, rounds, stage: Stage::Updating }) =
+            established.change.take_if(|change| change.is_updating())
         else {
             return;
         };
@@ -579,7 +584,6 @@ pub(super) fn hear(last: &mut Option<u64>, theirs: &SessionDescription) -> bool 
     let origin = hasher.finish();
     last.replace(origin) != Some(origin)
 }
-
 
 /// Statuses of an UPDATE after which a re-INVITE may do.
 fn needs_reinvite(status: StatusCode) -> bool {

@@ -248,9 +248,7 @@ impl Timer {
             }
         };
         if let Some(interval) = interval {
-            response
-                .headers_mut()
-                .push(&session_expires(interval, Some(if ours { "uas" } else { "uac" })));
+            response.headers_mut().push(&session_expires(interval, Some(if ours { "uas" } else { "uac" })));
             if able {
                 response.headers_mut().push(&Require(vec![TIMER.into()]));
             }

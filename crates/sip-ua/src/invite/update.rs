@@ -47,9 +47,14 @@ impl InviteUsage {
         if !matches!(self.state, State::Established(_)) {
             return self.update_early(context, now, wish, 0);
         }
-        self.change(context, now, "update", |dialog, _| {
-            if dialog.takes_update() { Ok(wish) } else { Err(NOT_TAKEN) }
-        })
+        self.change(
+            context,
+            now,
+            "update",
+            |dialog, _| {
+                if dialog.takes_update() { Ok(wish) } else { Err(NOT_TAKEN) }
+            },
+        )
     }
 
     /// Sends an UPDATE in an early dialog: with an offer only where a first one is settled, one at a time.
@@ -164,11 +169,7 @@ impl InviteUsage {
                             if let Some(early) = &mut self.early_update {
                                 early.settled = Some(wished);
                             }
-                            context.tell(Event::MediaChanged {
-                                dialog: self.id,
-                                by: Side::Local,
-                                direction,
-                            });
+                            context.tell(Event::MediaChanged { dialog: self.id, by: Side::Local, direction });
                             return true;
                         }
                         None => StatusCode::NOT_ACCEPTABLE_HERE,
@@ -219,7 +220,8 @@ impl InviteUsage {
         if self.early_update_poll_timeout().is_none_or(|at| now < at) {
             return;
         }
-        let Some(Change { wish, rounds, .. }) = self.early_update.as_mut().and_then(|early| early.change.take())
+        let Some(Change { wish, rounds, .. }) =
+            self.early_update.as_mut().and_then(|early| early.change.take())
         else {
             return;
         };

@@ -11,6 +11,9 @@ pub(crate) fn plan() -> Box<dyn MediaPlan> {
 #[derive(Clone, Debug, Default)]
 struct StrictPlan {
     version: u32,
+    /// What we said last, and what we said in the exchange that settled last.
+    said: Option<SessionDescription>,
+    settled: Option<SessionDescription>,
     outstanding: bool,
     agreed: Option<Direction>,
 }
@@ -29,12 +32,15 @@ impl StrictPlan {
              m=audio 40000 RTP/AVP 0\r\na={direction}\r\n",
             self.version
         );
-        SessionDescription::parse(&text).expect("it is one")
+        let description = SessionDescription::parse(&text).expect("it is one");
+        self.said = Some(description.clone());
+        description
     }
 
     fn settle(&mut self, theirs: &SessionDescription) -> Direction {
         let direction = theirs.direction(theirs.media.first().expect("a stream")).reversed();
         self.agreed = Some(direction);
+        self.settled.clone_from(&self.said);
         direction
     }
 }
@@ -45,10 +51,18 @@ impl MediaPlan for StrictPlan {
         self.describe(direction)
     }
 
+    fn refresh(&mut self, _direction: Direction) -> SessionDescription {
+        assert!(!std::mem::replace(&mut self.outstanding, true), "one offer at a time");
+        self.said.clone_from(&self.settled);
+        self.said.clone().expect("something is settled")
+    }
+
     fn answer(&mut self, offer: &SessionDescription) -> Result<SessionDescription, Refusal> {
         assert!(!self.outstanding, "no answer while our own offer is outstanding");
         let direction = self.settle(offer);
-        Ok(self.describe(direction))
+        let answer = self.describe(direction);
+        self.settled.clone_from(&self.said);
+        Ok(answer)
     }
 
     fn accept(&mut self, answer: &SessionDescription) -> Result<(), Refusal> {

@@ -438,7 +438,8 @@ fn each_refresh_may_change_the_roles_or_end_the_timer() {
     let mut lab = lab(SessionTimer::default());
     let (_, accepted) = called_up(&mut lab, &[SUPPORTED, (HeaderName::SESSION_EXPIRES, "200;refresher=uac")]);
     let dialog: Message = accepted.into();
-    let theirs = [SUPPORTED, (HeaderName::SESSION_EXPIRES, "200;refresher=uas"), (HeaderName::ALLOW, "UPDATE")];
+    let theirs =
+        [SUPPORTED, (HeaderName::SESSION_EXPIRES, "200;refresher=uas"), (HeaderName::ALLOW, "UPDATE")];
     let refresh = request(&mut lab, Method::UPDATE, 11, Some(&dialog), &theirs);
     lab.receive(refresh);
     lab.sent_response(StatusCode::OK);
