@@ -327,10 +327,12 @@ impl Binding {
             Ask::Bind => {
                 headers.push(&self.own_contact(turn.shared, self.contact.clone(), expires));
                 // Outbound replaces by instance and flow; there is nothing left to remove.
-                let stays = |held: &Uri| expected.as_ref().is_some_and(|expected| held.equivalent(expected));
-                self.held.retain(|held| !replaced && !stays(held));
-                self.removing = self.held.len();
-                self.held.clone()
+                let stays = |held: &Uri| {
+                    replaced || expected.as_ref().is_some_and(|expected| held.equivalent(expected))
+                };
+                self.held.sort_by_key(stays);
+                self.removing = self.held.iter().take_while(|held| !stays(held)).count();
+                self.held.iter().take(self.removing).cloned().collect()
             }
             Ask::Unbind | Ask::UnbindAll => {
                 let mut held = self.held.clone();
@@ -526,8 +528,9 @@ impl Binding {
         self.auth.succeeded(turn.context, response);
         let Some(flow) = self.heard_on else { return };
         let sent = TransactionLayer::settled(&self.contact, &flow);
+        let in_force = !self.plain && outbound::is_in_force(headers);
         self.held.drain(..self.removing.min(self.held.len()));
-        self.held.retain(|held| !held.equivalent(&sent));
+        self.held.retain(|held| !in_force && !held.equivalent(&sent));
         let contacts = own::listed(headers);
         let me = Own { contact: &sent, instance: &shared.instance, reg_id: self.reg_id };
         let own = me.find(&contacts);
@@ -543,7 +546,6 @@ impl Binding {
         }
         // The one that counts is the last.
         self.hold(sent.clone());
-        let in_force = !self.plain && outbound::is_in_force(headers);
         let expires = Duration::from_secs(seconds.into());
         let push = PushSupport::read(headers);
         let refresh_at = now + self.refresh_after(turn, expires, push.as_ref());
