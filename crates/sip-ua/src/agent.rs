@@ -2,6 +2,7 @@
 
 mod authentication;
 mod refer;
+mod subscriptions;
 mod registrations;
 
 pub(crate) use refer::write_notice;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sdp::{Direction, SessionDescription};
-use sip_msg::{CSeq, HeaderName, Method, Reason, Request, Require, Response, StatusCode, Text, To, Uri, Via};
+use sip_msg::{AcceptEncoding, CSeq, HeaderName, Method, Reason, Request, Require, Response, StatusCode, Text, To, Uri, Via};
 use sip_txn::{ClientId, Ending, Flow, Input, ServerId};
 
 use crate::command::{Invite, OutOfDialog, Reply};
@@ -20,7 +21,7 @@ use crate::config::Config;
 use crate::context::{Context, Owner};
 use crate::dialog::{Dialog, DialogKey};
 use crate::error::CommandError;
-use crate::event::{DialogId, Event, IncomingRequestId, Output, ReferId, RegistrationId, RequestId};
+use crate::event::{DialogId, Event, IncomingRequestId, Output, ReferId, RegistrationId, RequestId, SubscriptionId};
 use crate::invite::session_timer::too_short;
 use crate::invite::forks::Fork;
 use crate::invite::reliable::{self, Reliable, Ring};
@@ -30,6 +31,7 @@ use crate::invite::snapshot::ResumeError;
 use crate::invite::{Arrival, InviteUsage, final_response, offer_answer};
 use crate::media_plan::MediaPlan;
 use crate::refer::Referral;
+use crate::subscription::Subscription;
 use crate::policy::{Admission, Policy, TargetSource, Violation};
 use crate::registration::Registration;
 use crate::request::Outgoing;
@@ -52,7 +54,10 @@ pub struct Agent {
     outgoing: HashMap<RequestId, Outgoing>,
     incoming: BTreeMap<IncomingRequestId, Incoming>,
     referrals: BTreeMap<ReferId, Referral>,
+    subscriptions: BTreeMap<SubscriptionId, Subscription>,
     schedule: BTreeSet<(Instant, Timed)>,
+    /// What an OPTIONS is answered with.
+    options_status: StatusCode,
     admission: Admission,
     /// Challenges that wait for the application's credentials.
     waiting: Waiting,
@@ -76,6 +81,7 @@ enum Timed {
     Registration(RegistrationId),
     Incoming(IncomingRequestId),
     Refer(ReferId),
+    Subscription(SubscriptionId),
     Credentials(CredentialsId),
 }
 
@@ -90,7 +96,9 @@ impl Agent {
             outgoing: HashMap::new(),
             incoming: BTreeMap::new(),
             referrals: BTreeMap::new(),
+            subscriptions: BTreeMap::new(),
             schedule: BTreeSet::new(),
+            options_status: StatusCode::OK,
             admission: Admission::default(),
             waiting: Waiting::default(),
             authenticated: HashMap::new(),
@@ -362,6 +370,21 @@ impl Agent {
         Ok(id)
     }
 
+    /// Says what a call would be answered with now, since that is what OPTIONS asks ([RFC 3261 §11.2]): 200 at first, 486
+    /// while the user is busy.
+    ///
+    /// # Errors
+    /// [`CommandError::Misuse`] for a provisional status.
+    ///
+    /// [RFC 3261 §11.2]: https://www.rfc-editor.org/rfc/rfc3261#section-11.2
+    pub fn answer_options(&mut self, status: StatusCode) -> Result<(), CommandError> {
+        if status.is_provisional() {
+            return Err(CommandError::Misuse("answer_options: the status is one of 200 to 699"));
+        }
+        self.options_status = status;
+        Ok(())
+    }
+
     /// Answers a request that came outside of any call.
     ///
     /// # Errors
@@ -474,6 +497,7 @@ impl Agent {
             && self.outgoing.is_empty()
             && self.incoming.is_empty()
             && self.referrals.is_empty()
+            && self.subscriptions.is_empty()
             && self.context.subscriptions.is_empty()
             && self.context.clients.is_empty()
             && self.context.servers.is_empty()
@@ -526,6 +550,7 @@ impl Agent {
                 }
                 Timed::Incoming(id) => self.answer_late(now, id),
                 Timed::Refer(id) => self.referral_timeout(now, id),
+                Timed::Subscription(id) => self.subscription_timeout(now, id),
                 Timed::Credentials(id) => drop(self.go_on(now, id, None)),
             }
             self.pump(now);
@@ -697,6 +722,7 @@ impl Agent {
                 }
             }
             Some(Owner::Refer(id)) => self.referral_answered(now, id, client, Ok(response)),
+            Some(Owner::Subscription(id)) => self.subscription_answered(now, id, client, Ok(response)),
             None => {}
         }
     }
@@ -741,6 +767,7 @@ impl Agent {
                 }
             }
             Some(Owner::Refer(id)) => self.referral_answered(now, id, client, Err(ending)),
+            Some(Owner::Subscription(id)) => self.subscription_answered(now, id, client, Err(ending)),
             None => {}
         }
     }
@@ -830,9 +857,12 @@ impl Agent {
                 self.refuse_with(now, server, &request, StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST);
             }
             (_, _) if *request.method() == Method::OPTIONS => {
-                let mut response = Response::answer(&request, StatusCode::OK)
+                let full = self.calls.len() >= self.context.config.limits.calls;
+                let status = if full { StatusCode::SERVICE_UNAVAILABLE } else { self.options_status };
+                let mut response = Response::answer(&request, status)
                     .to_tag(&self.context.ids.tag())
                     .header(&offer_answer::accept())
+                    .header(&AcceptEncoding::new("identity"))
                     .build();
                 self.context.sign_response(&mut response, true);
                 self.context.respond(now, server, response);

@@ -22,6 +22,7 @@
 //!
 //! [RFC 5057 §4.1]: https://www.rfc-editor.org/rfc/rfc5057#section-4.1
 
+mod await_ack;
 mod change;
 mod ending;
 pub(crate) mod message;
@@ -60,6 +61,7 @@ use crate::dialog::{Dialog, DialogKey};
 use crate::error::CommandError;
 use crate::event::DialogId;
 use crate::media_plan::MediaPlan;
+use await_ack::AwaitAck;
 use change::{Change, Wish};
 use ending::{Bye, Farewell};
 use referral::Refers;
@@ -69,7 +71,7 @@ use requests::InDialog;
 use session_timer::{SessionTimer, Timer};
 use transfer::Transferring;
 use uac::Calling;
-use uas::{Alerting, AwaitAck};
+use uas::Alerting;
 use update::EarlyUpdate;
 
 /// One call.
@@ -165,6 +167,13 @@ impl Established {
             wanted: None,
             hang_up: false,
         }
+    }
+}
+
+impl Established {
+    /// Whether the caller may not know yet that we have answered.
+    fn awaits_first_ack(&self) -> bool {
+        self.await_ack.as_ref().is_some_and(|wait| wait.initial)
     }
 }
 
@@ -272,7 +281,7 @@ impl InviteUsage {
                 self.refuse(context, now, StatusCode::TEMPORARILY_UNAVAILABLE.into(), Farewell::local())?;
             }
             State::Established(established) => {
-                if established.await_ack.as_ref().is_some_and(|wait| wait.initial) {
+                if established.awaits_first_ack() {
                     established.hang_up = true;
                 } else {
                     self.farewell = Some(Farewell::local());
@@ -429,8 +438,10 @@ impl InviteUsage {
             return self.pracked(context, now, server, key, &request);
         }
         let number = request.headers().require::<CSeq>().map_or(0, |cseq| cseq.number);
-        let Some(in_order) = self.receive(key, number) else {
-            let known = *request.method() == Method::BYE;
+        let bye = *request.method() == Method::BYE;
+        // After the end there is only the BYE, even where ours still waits for the ACK (RFC 5407 §2, Mortal).
+        let Some(in_order) = self.receive(key, number).filter(|_| bye || !self.ended) else {
+            let known = bye;
             let status = if known { StatusCode::OK } else { StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST };
             self.answer(context, now, server, &request, status);
             if known && matches!(self.state, State::Over(_)) {

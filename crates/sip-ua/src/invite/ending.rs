@@ -42,6 +42,11 @@ impl InviteUsage {
     pub(super) fn leave(&mut self, context: &mut Context, now: Instant) {
         let state = std::mem::replace(&mut self.state, State::Over(None));
         match state {
+            // RFC 3261 §15: a callee may not before its 2xx is acknowledged, or has timed out.
+            State::Established(mut established) if established.awaits_first_ack() => {
+                established.hang_up = true;
+                self.state = State::Established(established);
+            }
             State::Established(established) => {
                 self.fail_requests(context);
                 cancel_change(context, now, &established);

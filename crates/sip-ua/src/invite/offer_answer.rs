@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use sdp::SessionDescription;
 use sip_msg::{
-    Accept, ContentType, HeaderName, Headers, MediaRange, Params, Response, StatusCode, Text, Warning,
+    Accept, ContentDisposition, ContentType, HeaderName, Headers, MediaRange, Params, Response, StatusCode, Text, Warning,
 };
 
 use super::multipart;
@@ -59,6 +59,9 @@ fn read_body(headers: &Headers, body: &Bytes, depth: u8) -> Result<Option<Sessio
     }
     let Ok(Some(content_type)) = headers.get::<ContentType>() else { return Err(BodyError::Unsupported) };
     if content_type.is(APPLICATION_SDP) {
+        if !is_of_session(headers) {
+            return Err(BodyError::Unsupported);
+        }
         let text = Text::from_bytes(body.clone());
         return SessionDescription::parse(&text).map(Some).map_err(|_| BodyError::Malformed);
     }
@@ -74,6 +77,17 @@ fn read_body(headers: &Headers, body: &Bytes, depth: u8) -> Result<Option<Sessio
         return read.rfind(|part| matches!(part, Ok(Some(_)))).unwrap_or(Err(BodyError::Unsupported));
     }
     read.try_fold(None, |found, part| part.map(|part| found.or(part)))
+}
+
+/// Whether a description is that of the session, as one is by default ([RFC 3261 §20.11]): one of an `early-session`, for
+/// instance, is another.
+///
+/// [RFC 3261 §20.11]: https://www.rfc-editor.org/rfc/rfc3261#section-20.11
+fn is_of_session(headers: &Headers) -> bool {
+    let disposition = headers.get::<ContentDisposition>().ok().flatten();
+    disposition.is_none_or(|disposition| {
+        ["session", "render"].iter().any(|kind| disposition.kind.eq_ignore_ascii_case(kind))
+    })
 }
 
 /// Whether whoever does not understand the body may pass over it.

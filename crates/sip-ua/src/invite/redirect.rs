@@ -10,7 +10,7 @@ use std::time::Instant;
 use sip_msg::{Contact, From, Require, Route, Unsupported};
 use sip_msg::{HeaderName, HostPort, Request, Response, StatusCode, Uri};
 
-use super::{InviteUsage, State};
+use super::{InviteUsage, State, reliable};
 use crate::auth::Attempt;
 use crate::context::Context;
 use crate::event::Event;
@@ -228,6 +228,10 @@ fn usable(uri: &Uri, current: &Uri, domain: Option<&HostPort>) -> Option<Uri> {
 /// Takes the options that the server does not know out of Require; whether there were any.
 fn drop_options(request: &mut Request, response: &Response) -> bool {
     let Ok(Some(Unsupported(unknown))) = response.headers().get::<Unsupported>() else { return false };
+    if unknown.iter().any(|option| option.eq_ignore_ascii_case(reliable::OPTION)) {
+        // It is only there because the application insists.
+        return false;
+    }
     let Ok(Some(Require(mut required))) = request.headers().get::<Require>() else { return false };
     let before = required.len();
     required.retain(|option| !unknown.iter().any(|unknown| unknown.eq_ignore_ascii_case(option)));

@@ -8,7 +8,7 @@ use sip_msg::{Request, Response, RetryAfter, StatusCode, Text};
 use sip_txn::ServerId;
 
 use super::change::{MAX_RETRY_AFTER, hear};
-use super::{InviteUsage, State, info, offer_answer, uas};
+use super::{InviteUsage, State, await_ack, info, offer_answer};
 use crate::context::Context;
 use crate::event::{Event, Side};
 use crate::media_plan::Refusal;
@@ -79,7 +79,7 @@ impl InviteUsage {
         response.set_body(offer_answer::APPLICATION_SDP, offer_answer::body(&body));
         let direction = established.plan.direction();
         established.await_ack =
-            Some(uas::send_success(context, now, server, request, response, false, offered));
+            Some(await_ack::send_success(context, now, server, request, response, false, offered));
         let tag = Text::from(established.dialog.remote_tag());
         self.note_packages(&tag, request.headers());
         match direction {

@@ -3,10 +3,10 @@
 //! [RFC 3261 §13.2]: https://www.rfc-editor.org/rfc/rfc3261#section-13.2
 //! [RFC 3261 §9.1]: https://www.rfc-editor.org/rfc/rfc3261#section-9.1
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sdp::{Direction, SessionDescription};
-use sip_msg::{CSeq, CallId, Contact, From, To};
+use sip_msg::{CSeq, CallId, Contact, Expires, From, To};
 use sip_msg::{Method, Request, Response, StatusCode, Text, Uri};
 use sip_txn::{ClientId, Ending};
 
@@ -140,7 +140,7 @@ impl InviteUsage {
             targets: Targets::new(invite.redirects.unwrap_or(context.config.redirects)),
             attempt: Attempt::default(),
             cancelled: None,
-            deadline: invite.ring_timeout.map(|timeout| now + timeout),
+            deadline: patience_of(invite.ring_timeout, &request).map(|timeout| now + timeout),
         };
         let mut usage =
             Self::new(id, Authenticator::new(invite.credentials), State::Calling(Box::new(calling)));
@@ -388,6 +388,15 @@ impl InviteUsage {
     }
 }
 
+/// How long it may ring: as the application says, and what its Expires header promises ([RFC 3261 §13.2.1]).
+///
+/// [RFC 3261 §13.2.1]: https://www.rfc-editor.org/rfc/rfc3261#section-13.2.1
+fn patience_of(ring_timeout: Option<Duration>, request: &Request) -> Option<Duration> {
+    let expires = request.headers().get::<Expires>().ok().flatten();
+    let expires = expires.map(|Expires(seconds)| Duration::from_secs(seconds.into()));
+    ring_timeout.into_iter().chain(expires).min()
+}
+
 impl Calling {
     /// A place that has not rung before: its dialog, if one comes of this response and there is room.
     fn add_early(&mut self, tag: &Text, response: &Response, limit: usize) -> Option<Dialog> {
@@ -456,3 +465,6 @@ impl Early {
         answer
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sdp::SessionDescription;
-use sip_msg::{CSeq, Contact, Expires, Reason, RecordRoute};
+use sip_msg::{Contact, Expires, Reason, RecordRoute};
 use sip_msg::{Class, Request, Response, StatusCode, Text, Uri};
 use sip_txn::{Flow, ServerId};
 
+use super::await_ack::send_success;
 use super::change::hear;
 use super::reliable::{Ring, Sender};
 use super::session_timer::Timer;
@@ -18,7 +19,7 @@ use super::{Established, Farewell, InviteUsage, State, info, offer_answer, patie
 use crate::auth::Authenticator;
 use crate::command::Reply;
 use crate::context::{self, Context};
-use crate::dialog::{Dialog, DialogKey};
+use crate::dialog::Dialog;
 use crate::error::CommandError;
 use crate::event::{DialogId, Event, Side};
 use crate::media_plan::{MediaPlan, Refusal};
@@ -92,29 +93,6 @@ impl Repeat {
     }
 }
 
-/// Our 2xx, repeated until its ACK comes ([RFC 3261 §13.3.1.4]).
-///
-/// [RFC 3261 §13.3.1.4]: https://www.rfc-editor.org/rfc/rfc3261#section-13.3.1.4
-#[derive(Debug)]
-pub(super) struct AwaitAck {
-    server: ServerId,
-    response: Response,
-    cseq: u32,
-    /// It answers the INVITE that made the dialog.
-    pub(super) initial: bool,
-    /// It carries an offer; the ACK must bring the answer.
-    pub(super) offered: bool,
-    interval: Duration,
-    resend_at: Instant,
-    give_up_at: Instant,
-}
-
-impl AwaitAck {
-    pub(super) fn poll_timeout(&self) -> Instant {
-        self.resend_at.min(self.give_up_at)
-    }
-}
-
 impl Alerting {
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let repeat = self.provisional.as_ref().map(|repeat| repeat.at);
@@ -162,7 +140,8 @@ impl InviteUsage {
         let contact =
             target::contact(&context.layer, flow.transport, Some(&flow.remote), user.as_deref(), secure)
                 .detach();
-        let dialog = Dialog::of_request(&request, &tag, contact)?;
+        let mut dialog = Dialog::of_request(&request, &tag, contact)?;
+        dialog.keep_to(&flow, &request);
         let expires = request.headers().get::<Expires>().ok().flatten();
         let mut remote_origin = None;
         if let Some(offer) = &offer {
@@ -404,14 +383,6 @@ impl InviteUsage {
         self.finish_alerting(context, now, server, status, farewell);
     }
 
-    /// The INVITE came again after our 2xx, which then is lost: it is sent at once, and not only when its time has come.
-    pub(crate) fn handle_repeated(&mut self, context: &mut Context, now: Instant, invite: ServerId) {
-        let State::Established(established) = &self.state else { return };
-        if let Some(wait) = established.await_ack.as_ref().filter(|wait| wait.server == invite) {
-            context.respond(now, invite, wait.response.clone());
-        }
-    }
-
     /// Our server transaction is gone: whoever waited for it waits no longer.
     pub(crate) fn handle_server_ended(&mut self, context: &mut Context, now: Instant, server: ServerId) {
         let farewell = Farewell { by: Side::Error, status: None, reason: "the connection is lost".into() };
@@ -459,78 +430,6 @@ impl InviteUsage {
             alerting.provisional = Some(Repeat::new(now, response, reliable));
         }
     }
-
-    /// An ACK for a 2xx of ours.
-    pub(crate) fn handle_ack(&mut self, context: &mut Context, now: Instant, key: &DialogKey, ack: &Request) {
-        self.acknowledged(context, now, key, ack);
-        self.continue_transfer(context, now);
-    }
-
-    fn acknowledged(&mut self, context: &mut Context, now: Instant, key: &DialogKey, ack: &Request) {
-        let State::Established(established) = &mut self.state else { return };
-        let number = ack.headers().require::<CSeq>().map_or(0, |cseq| cseq.number);
-        let ours = established.dialog.key() == *key;
-        let Some(wait) = established.await_ack.take_if(|wait| ours && wait.cseq == number) else { return };
-        let mut trouble = None;
-        let before = established.plan.direction();
-        let mut news = false;
-        if wait.offered {
-            let answer = offer_answer::read(ack.headers(), ack.body()).ok().flatten();
-            let outcome = match &answer {
-                Some(answer) => {
-                    news = hear(&mut self.remote_origin, answer);
-                    established.plan.accept(answer)
-                }
-                // Who wanted to know what we can, and says nothing to it, has left the call as it was.
-                None if !wait.initial => {
-                    established.plan.rollback();
-                    Ok(())
-                }
-                None => Err(Refusal::new("the ACK has no session description")),
-            };
-            if let Err(refusal) = outcome {
-                trouble = Some(refusal.text);
-            }
-        }
-        let direction = established.plan.direction();
-        if wait.initial {
-            context.tell(Event::Confirmed { dialog: self.id });
-        } else if let (true, None, Some(direction)) = (wait.offered, &trouble, direction) {
-            if news || before != Some(direction) {
-                context.tell(Event::MediaChanged { dialog: self.id, by: Side::Remote, direction });
-            } else {
-                self.tell_refreshed(context, Side::Remote);
-            }
-        }
-        let State::Established(established) = &mut self.state else { return };
-        if established.hang_up {
-            self.farewell = Some(Farewell::local());
-            self.leave(context, now);
-        } else if let Some(reason) = trouble {
-            let reason = Text::from(format!("no media agreed: {reason}"));
-            self.break_off(context, now, Some(StatusCode::NOT_ACCEPTABLE_HERE), reason);
-        } else {
-            self.next_change(context, now);
-        }
-    }
-
-    pub(super) fn await_ack_timeout(&mut self, context: &mut Context, now: Instant) {
-        let State::Established(established) = &mut self.state else { return };
-        let Some(wait) = &mut established.await_ack else { return };
-        if now >= wait.give_up_at {
-            established.await_ack = None;
-            if established.hang_up {
-                self.farewell = Some(Farewell::local());
-                self.leave(context, now);
-            } else {
-                self.break_off(context, now, None, "the caller never acknowledged our answer");
-            }
-        } else if now >= wait.resend_at {
-            context.respond(now, wait.server, wait.response.clone());
-            wait.interval = (2 * wait.interval).min(context.config.transactions.timing.t2);
-            wait.resend_at = now + wait.interval;
-        }
-    }
 }
 
 /// Whether our Contact must be a SIPS URI ([RFC 3261 §12.1.1]): the Request-URI, the top Record-Route, or the Contact behind
@@ -543,30 +442,6 @@ fn is_secure(invite: &Request) -> bool {
         None => target::first_contact(invite.headers()),
     };
     invite.uri().ok().into_iter().chain(hop).any(|uri| uri.is_sips())
-}
-
-/// Sends a 2xx to an INVITE, to be repeated until its ACK.
-pub(super) fn send_success(
-    context: &mut Context,
-    now: Instant,
-    server: ServerId,
-    request: &Request,
-    response: Response,
-    initial: bool,
-    offered: bool,
-) -> AwaitAck {
-    context.respond(now, server, response.clone());
-    let interval = context.config.transactions.timing.t1;
-    AwaitAck {
-        server,
-        response,
-        cseq: request.headers().require::<CSeq>().map_or(0, |cseq| cseq.number),
-        initial,
-        offered,
-        interval,
-        resend_at: now + interval,
-        give_up_at: now + patience(context),
-    }
 }
 
 /// A final response as the application wants it.
@@ -592,3 +467,6 @@ pub(crate) fn final_response(
     }
     Ok(response)
 }
+
+#[cfg(test)]
+mod tests;
