@@ -2,10 +2,12 @@
 //!
 //! No input may panic; and each target checks more than that, as its function says.
 
+mod calls;
 mod media;
 mod sip;
 mod transactions;
 
+pub use calls::snapshot;
 pub use media::{rtcp, rtp, sdp, srtp_unprotect, stun, telephone_event};
 pub use sip::{sip_header, sip_message, sip_stream, sip_uri};
 pub use transactions::transactions;
@@ -26,4 +28,5 @@ pub const TARGETS: &[Target] = &[
     ("stun", stun),
     ("telephone_event", telephone_event),
     ("transactions", transactions),
+    ("snapshot", snapshot),
 ];
