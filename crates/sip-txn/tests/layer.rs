@@ -351,6 +351,30 @@ fn route_leads_and_sips_means_tls() {
     assert_eq!(bench.layer.request(bench.now, tel, SendOptions::default()), Err(RequestError::Unroutable));
 }
 
+/// A peer's Contact may be an address that cannot be connected to (a NAT, a TLS client): the connection it opened can be used.
+#[test]
+fn a_request_goes_back_over_a_connection_while_that_is_open() {
+    let mut bench = Bench::new(config());
+    let theirs = Flow::new(Transport::Tcp, address(OURS), address("192.0.2.9:40000"));
+    let options = || SendOptions::default().rather_on(theirs);
+    let uri = "sip:bob@192.0.2.9:5070;transport=tcp";
+    bench.layer.handle_input(bench.now, Input::Accepted { flow: theirs });
+    bench.outputs();
+    bench.layer.request(bench.now, outgoing(Method::BYE, uri), options()).unwrap();
+    assert_eq!(sent_on(&bench.outputs())[0].0, theirs);
+
+    bench.layer.request(bench.now, outgoing(Method::BYE, "sips:bob@192.0.2.9"), options()).unwrap();
+    assert_eq!(connects(&bench.outputs()).unwrap().1, Transport::Tls, "sips: is never sent in the clear");
+
+    // The BYE that is not answered yet goes on to where the URI leads, and so does what follows.
+    let outputs = bench.input(Input::Closed { flow: theirs, why: "reset".into() });
+    let (connect, transport, remote, _) = connects(&outputs).unwrap();
+    assert_eq!((transport, remote), (Transport::Tcp, address(PEER)));
+    bench.layer.request(bench.now, outgoing(Method::INFO, uri), options()).unwrap();
+    let outputs = bench.input(Input::Connected { connect, flow: tcp() });
+    assert_eq!(sent_on(&outputs).iter().filter(|(flow, _)| *flow == tcp()).count(), 2);
+}
+
 // rfc: 3261 §13.2.2.4 — an ACK to a 2xx may be sent again with the same branch
 #[test]
 fn an_ack_to_a_2xx_is_sent_as_it_was() {

@@ -26,6 +26,8 @@ pub struct SendOptions {
     pub branch: Option<Text>,
     /// The next hop, instead of what Route and Request-URI say.
     pub next_hop: Option<NextHop>,
+    /// A connection to use as long as it is open; when it is not, or breaks, the next hop counts.
+    pub rather: Option<Flow>,
 }
 
 /// A next hop that the caller knows better.
@@ -50,6 +52,14 @@ impl SendOptions {
     #[must_use]
     pub fn on(mut self, flow: Flow) -> Self {
         self.next_hop = Some(NextHop::Flow(flow));
+        self
+    }
+
+    /// Sends on this connection while it is open, and to the next hop otherwise: back to a peer that came over it, whose
+    /// address may not be one that can be connected to.
+    #[must_use]
+    pub fn rather_on(mut self, flow: impl Into<Option<Flow>>) -> Self {
+        self.rather = flow.into();
         self
     }
 
@@ -299,6 +309,11 @@ impl TransactionLayer {
         }
         request.headers().require::<CSeq>()?;
         let (locator, fixed) = self.next_hop(&request, options.next_hop)?;
+        let rather = options.rather.filter(|flow| {
+            let secure = flow.transport.is_secure() || !request.uri().is_ok_and(|uri| uri.is_sips());
+            secure && self.flows.is_open(flow)
+        });
+        let fixed = fixed.or(rather);
         let client = Client {
             branch: options.branch,
             locator,
@@ -431,7 +446,8 @@ impl TransactionLayer {
     /// Remembers where the peer sees us, if that is not where we think we are.
     fn learn(&mut self, via: &Via, flow: Flow) {
         let (Some(ip), Some(Some(port))) = (via.received(), via.rport()) else { return };
-        if flow.transport != Transport::Udp || self.config.advertised.is_some() {
+        let name = self.config.name_for(flow.transport, Some(flow.remote.ip()));
+        if flow.transport != Transport::Udp || name.is_some_and(|name| name.host().is_some()) {
             return;
         }
         let seen = HostPort::new(ip.into(), Some(port));
