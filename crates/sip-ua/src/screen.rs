@@ -3,14 +3,15 @@
 //! [RFC 3261 §8.2]: https://www.rfc-editor.org/rfc/rfc3261#section-8.2
 
 use sdp::SessionDescription;
-use sip_msg::{AcceptEncoding, Allow, Require, Unsupported};
+use sip_msg::{Accept, AcceptEncoding, Allow, Require, Unsupported};
 use sip_msg::{Method, Request, Response, StatusCode, Text};
 
 use crate::invite::offer_answer::{self, BodyError};
 
 /// Passes a request, with the session description that an INVITE, UPDATE or PRACK carries, or makes the response that refuses it.
 ///
-/// In the order of RFC 3261 §8.2: method (405), Request-URI (416), Require (420), content (415). Max-Forwards is not
+/// In the order of RFC 3261 §8.2: method (405), Request-URI (416), Require (420), content (415), and what
+/// an INVITE's answer would have to be (406). Max-Forwards is not
 /// looked at: its count ends forwarding, and we forward nothing.
 pub(crate) fn screen(
     request: &Request,
@@ -32,7 +33,7 @@ pub(crate) fn screen(
     if !matches!(*request.method(), Method::INVITE | Method::UPDATE | Method::PRACK) {
         return Ok(None);
     }
-    offer_answer::read(request.headers(), request.body()).map_err(|error| {
+    let description = offer_answer::read(request.headers(), request.body()).map_err(|error| {
         let refusal = refuse(error.status());
         Box::new(match error {
             BodyError::Unsupported => {
@@ -41,7 +42,14 @@ pub(crate) fn screen(
             }
             BodyError::Malformed => refusal.reason("Bad Session Description").build(),
         })
-    })
+    })?;
+    if *request.method() == Method::INVITE
+        && let Ok(Some(accept)) = request.headers().get::<Accept>()
+        && !accept.accepts(offer_answer::APPLICATION_SDP)
+    {
+        return Err(Box::new(refuse(StatusCode::NOT_ACCEPTABLE).build()));
+    }
+    Ok(description)
 }
 
 /// The options in Require that we do not know.
