@@ -22,6 +22,7 @@ use crate::context::{Context, Owner};
 use crate::dialog::{Dialog, DialogKey};
 use crate::error::CommandError;
 use crate::event::{DialogId, Event, IncomingRequestId, Output, ReferId, RegistrationId, RequestId, SubscriptionId};
+use crate::identity;
 use crate::invite::session_timer::too_short;
 use crate::invite::forks::Fork;
 use crate::invite::reliable::{self, Reliable, Ring};
@@ -36,6 +37,7 @@ use crate::policy::{Admission, Policy, TargetSource, Violation};
 use crate::registration::Registration;
 use crate::request::Outgoing;
 use crate::screen::screen;
+use crate::session_id::{Peer, SessionIdentifier};
 
 /// How long the application may take to answer a request outside of calls; then we answer 480, in time to be heard.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
@@ -123,7 +125,8 @@ impl Agent {
         self.may_call(&invite.target, TargetSource::Caller)?;
         self.lend_to_call(now, &mut invite)?;
         let id = DialogId(self.next_id());
-        let usage = InviteUsage::call(&mut self.context, now, id, invite, plan)?;
+        let usage = InviteUsage::call(&mut self.context, now, id, invite, plan);
+        let usage = usage.inspect_err(|_| self.context.session_ids.detach(id))?;
         self.calls.insert(id, usage);
         self.touch_call(id);
         self.pump(now);
@@ -466,6 +469,14 @@ impl Agent {
         self.calls.get(&id)?.call_id()
     }
 
+    /// The names of a call's session from end to end, where calls have them
+    /// ([`Config::session_ids`](crate::Config::session_ids)).
+    #[must_use]
+    pub fn session_id(&self, id: DialogId) -> Option<SessionIdentifier> {
+        let tag = self.dialog(id).map(|dialog| dialog.remote_tag()).unwrap_or_default();
+        self.context.session_id(id, tag)
+    }
+
     /// The direction agreed in a call that stands, as we see it.
     #[must_use]
     pub fn direction(&self, id: DialogId) -> Option<Direction> {
@@ -499,6 +510,9 @@ impl Agent {
             && self.referrals.is_empty()
             && self.subscriptions.is_empty()
             && self.context.subscriptions.is_empty()
+            && self.waiting.len() == 0
+            && self.context.heard.is_empty()
+            && self.context.session_ids.is_empty()
             && self.context.clients.is_empty()
             && self.context.servers.is_empty()
             && self.context.dialogs.is_empty()
@@ -603,10 +617,16 @@ impl Agent {
         let finished = usage.is_finished();
         let next = if finished { None } else { usage.poll_timeout() };
         reschedule(&mut self.schedule, Timed::Call(id), &mut usage.scheduled, next);
+        if self.context.config.session_ids {
+            // Forks and resumed calls have no first message of their own.
+            let Context { session_ids, ids, .. } = &mut self.context;
+            session_ids.attach(ids, id, || usage.call_id());
+        }
         if finished && let Some(mut usage) = self.calls.remove(&id) {
             usage.forget(&mut self.context);
             self.admission.ended(id);
             self.authenticated.remove(&id);
+            self.context.session_ids.detach(id);
         }
     }
 
@@ -694,6 +714,7 @@ impl Agent {
     /// Hands a response to whom it is for.
     fn deliver(&mut self, now: Instant, client: ClientId, flow: &Flow, response: Response) {
         self.context.heard.listen(Some((client, *flow)));
+        self.context.note_session_id(response.headers(), Peer::To);
         self.deliver_to_owner(now, client, flow, response);
         self.context.heard.listen(None);
     }
@@ -775,12 +796,14 @@ impl Agent {
     /// The order of RFC 3261 §8.2: what the request needs of us, then what it wants.
     fn handle_request(&mut self, now: Instant, server: ServerId, flow: Flow, mut request: Request) {
         let key = DialogKey::of_request(&request);
+        self.context.note_session_id(request.headers(), Peer::From);
         let user = match &key {
             Some(_) => Ok(None),
             None => self.challenge(now, server, &flow, &mut request),
         };
         // RFC 3261 §8.2: who asks comes before what is asked.
         let Ok(user) = user else { return };
+        identity::believe(&self.context.config.policy, flow.remote.ip(), request.headers_mut());
         let offer = match screen(&request, &self.context.methods(), &self.context.options()) {
             Ok(offer) => offer,
             Err(refusal) => {
@@ -843,6 +866,8 @@ impl Agent {
                 };
                 let id = DialogId(self.next_id());
                 let arrival = Arrival { server, flow, offer, relation };
+                self.context.open_session(id, request.headers());
+                self.context.note_session_id(request.headers(), Peer::From);
                 match InviteUsage::incoming(&mut self.context, now, id, arrival, request.clone()) {
                     Ok(usage) => {
                         self.admission.began(&self.context.config.policy, flow.remote.ip(), id);
@@ -850,7 +875,10 @@ impl Agent {
                         user.map(|user| self.authenticated.insert(id, user));
                         self.touch_call(id);
                     }
-                    Err(_) => self.refuse_with(now, server, &request, StatusCode::BAD_REQUEST),
+                    Err(_) => {
+                        self.context.session_ids.detach(id);
+                        self.refuse_with(now, server, &request, StatusCode::BAD_REQUEST);
+                    }
                 }
             }
             (None, _) if matches!(*request.method(), Method::BYE | Method::INFO | Method::UPDATE | Method::PRACK) => {

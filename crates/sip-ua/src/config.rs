@@ -52,6 +52,10 @@ pub struct Config {
     pub ask_for_credentials: Option<Duration>,
     /// Who checks the passwords of requests that would start something; `None`: nobody.
     pub challenge: Option<Verifier>,
+    /// Whether calls carry a Session-ID, one name from end to end ([RFC 7989]); no.
+    ///
+    /// [RFC 7989]: https://www.rfc-editor.org/rfc/rfc7989
+    pub session_ids: bool,
     /// What is refused even if somebody asks for it: toll fraud, floods, weak security.
     pub policy: Policy,
     /// The INFO packages the application takes, said in Recv-Info ([RFC 6086]). `None`: nothing is said, and none is taken.
@@ -90,6 +94,7 @@ impl Config {
             algorithms: Algorithms::default(),
             ask_for_credentials: None,
             challenge: None,
+            session_ids: false,
             policy: Policy::default(),
             redirects: Redirects::default(),
             info_packages: None,
@@ -134,6 +139,13 @@ impl Config {
     #[must_use]
     pub fn challenge(mut self, verifier: Verifier) -> Self {
         self.challenge = Some(verifier);
+        self
+    }
+
+    /// Calls carry a Session-ID; [`Agent::session_id`](crate::Agent::session_id) tells it.
+    #[must_use]
+    pub fn session_ids(mut self, wanted: bool) -> Self {
+        self.session_ids = wanted;
         self
     }
 
@@ -246,6 +258,8 @@ pub struct Limits {
     pub registrations: usize,
     /// Requests outside of calls, ours waiting for an answer and theirs waiting for ours, each. 10,000.
     pub requests: usize,
+    /// Subscriptions, ours and to us, each. 10,000.
+    pub subscriptions: usize,
     /// Requests of one call that wait for an answer. 16.
     pub requests_in_call: usize,
     /// Octets of a MESSAGE of ours; only who knows that no hop on the way is UDP may send larger ones ([RFC 3428 §8]). 1,300.
@@ -263,6 +277,7 @@ impl Default for Limits {
             forks: 16,
             registrations: 10_000,
             requests: 10_000,
+            subscriptions: 10_000,
             requests_in_call: 16,
             message_bytes: 1_300,
             events: 4_096,
@@ -289,6 +304,13 @@ impl Limits {
     #[must_use]
     pub fn registrations(mut self, registrations: usize) -> Self {
         self.registrations = registrations;
+        self
+    }
+
+    /// The number of subscriptions, ours and to us, each.
+    #[must_use]
+    pub fn subscriptions(mut self, subscriptions: usize) -> Self {
+        self.subscriptions = subscriptions;
         self
     }
 

@@ -10,12 +10,13 @@ use sip_txn::{ClientId, Ending, RequestError, SendOptions, ServerId, Transaction
 use crate::auth::{Heard, server_and_user};
 use crate::config::Config;
 use crate::dialog::{Dialog, DialogKey};
-use crate::event::{DialogId, Event, Output, ReferId, RegistrationId, RequestId};
+use crate::event::{DialogId, Event, Output, ReferId, RegistrationId, RequestId, SubscriptionId};
 use crate::ids::Ids;
 use crate::invite::replaces;
 use crate::invite::session_timer;
 use crate::invite::reliable::{self, Reliable};
 use crate::registration::{Flows, Pace, instance};
+use crate::session_id::{Peer, SessionIds};
 
 /// The methods we answer ourselves; what the application takes besides, [`Context::methods`] adds.
 pub(crate) const METHODS: &[Method] = &[
@@ -43,6 +44,8 @@ pub(crate) enum Owner {
     Request(RequestId),
     /// What is told of a REFER that came outside of calls.
     Refer(ReferId),
+    /// A subscription in dialogs of its own, whichever side we are.
+    Subscription(SubscriptionId),
 }
 
 /// What finds a subscription in a dialog of its own, before its dialog is whole and whatever fork answers: Call-ID and our
@@ -88,6 +91,7 @@ pub(crate) struct Context {
     /// What registrations stand on.
     pub(crate) flows: Flows,
     pub(crate) heard: Heard,
+    pub(crate) session_ids: SessionIds,
     pub(crate) clients: HashMap<ClientId, Owner>,
     pub(crate) servers: HashMap<ServerId, DialogId>,
     pub(crate) dialogs: HashMap<DialogKey, DialogId>,
@@ -106,6 +110,7 @@ impl Context {
             config,
             output: VecDeque::new(),
             heard: Heard::default(),
+            session_ids: SessionIds::default(),
             clients: HashMap::new(),
             servers: HashMap::new(),
             dialogs: HashMap::new(),
@@ -163,10 +168,14 @@ impl Context {
     pub(crate) fn send_with(
         &mut self,
         now: Instant,
-        request: Request,
+        mut request: Request,
         owner: Owner,
         options: SendOptions,
     ) -> Result<ClientId, RequestError> {
+        if let Owner::Call(id) = owner {
+            self.open_session(id, request.headers());
+            self.stamp(request.headers_mut(), Peer::To);
+        }
         let asked = self.keeps_asked().then(|| server_and_user(&request));
         let client = self.layer.request(now, request, options)?;
         if let Some(asked) = asked {
@@ -177,7 +186,8 @@ impl Context {
     }
 
     /// Sends a response; one whose transaction is gone has nobody left to hear it.
-    pub(crate) fn respond(&mut self, now: Instant, server: ServerId, response: Response) {
+    pub(crate) fn respond(&mut self, now: Instant, server: ServerId, mut response: Response) {
+        self.stamp(response.headers_mut(), Peer::From);
         // The transaction may have ended by its own timers; that is no trouble of the caller's.
         let _ = self.layer.respond(now, server, response);
     }

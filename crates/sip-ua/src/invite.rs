@@ -62,6 +62,7 @@ use crate::error::CommandError;
 use crate::event::DialogId;
 use crate::media_plan::MediaPlan;
 use await_ack::AwaitAck;
+use crate::session_id::Peer;
 use change::{Change, Wish};
 use ending::{Bye, Farewell};
 use referral::Refers;
@@ -419,6 +420,7 @@ impl InviteUsage {
         if let Some(answer) = answer {
             ack.set_body(offer_answer::APPLICATION_SDP, offer_answer::body(answer));
         }
+        context.stamp(ack.headers_mut(), Peer::To);
         let options = dialog.send_options().branch(context.ids.branch());
         // A lost connection costs this ACK; the repeated 2xx asks for it again.
         let _ = context.layer.ack(now, ack.clone(), options.clone());

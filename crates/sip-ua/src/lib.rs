@@ -80,6 +80,7 @@ mod dialog;
 pub mod driver;
 mod error;
 mod event;
+pub mod identity;
 mod ids;
 mod invite;
 mod media_plan;
@@ -89,6 +90,7 @@ pub mod registrar;
 mod registration;
 mod request;
 mod screen;
+mod session_id;
 mod subscription;
 #[cfg(test)]
 mod scripted;
@@ -101,7 +103,7 @@ pub use command::{Invite, OutOfDialog, Reply};
 pub use config::{Config, Limits};
 pub use dialog::{Dialog, Role};
 pub use error::CommandError;
-pub use event::{DialogId, Event, IncomingRequestId, Output, ReferId, RegistrationId, RequestId, Side};
+pub use event::{DialogId, Event, IncomingRequestId, Output, ReferId, RegistrationId, RequestId, Side, SubscriptionId};
 pub use invite::info::InfoDtmf;
 pub use invite::forks::{EarlyMedia, Forks};
 pub use invite::redirect::Redirects;
@@ -109,8 +111,9 @@ pub use invite::snapshot::ResumeError;
 pub use invite::reliable::{Reliable, Ring};
 pub use invite::session_timer::{Refresher, SessionTimer};
 pub use media_plan::{MediaPlan, Refusal};
+pub use session_id::SessionIdentifier;
 pub use registration::{
     Account, BackOff, Grant, GruuPolicy, Gruus, Outbound, Push, PushSupport, RegistrationStatus,
 };
 pub use refer::{Refer, ReferRequest, Transfer, TransferError, TransferTo};
-pub use subscription::{Retry, Termination};
+pub use subscription::{Retry, Subscribe, SubscriptionEnd, Termination};

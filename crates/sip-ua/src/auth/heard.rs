@@ -40,6 +40,11 @@ impl Heard {
         self.asked.remove(&client);
     }
 
+    /// Whether no request is under way.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.asked.is_empty()
+    }
+
     /// The response that is worked on from now on, or none.
     pub(crate) fn listen(&mut self, now: Option<(ClientId, Flow)>) {
         self.now = now;
