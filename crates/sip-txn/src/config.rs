@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use sip_msg::Host;
 
-use crate::{Flow, Timing, Transport};
+use crate::{Flow, Name, Timing, Transport};
 
 /// Settings of a transaction layer.
 #[derive(Clone, Debug)]
@@ -23,8 +23,8 @@ pub struct Config {
     pub message_limits: sip_msg::Limits,
     /// Where the driver listens. Requests over UDP leave from the first address of the right family.
     pub listening: Vec<(Transport, SocketAddr)>,
-    /// The host to write into Via and Contact instead of the bound address.
-    pub advertised: Option<Host>,
+    /// What to write into Via and Contact instead of the bound address: the first that suits a peer. None.
+    pub names: Vec<Name>,
     /// Requests above so many bytes leave over TCP instead of UDP, and over UDP when that fails; 1,300
     /// ([RFC 3261 §18.1.1]).
     ///
@@ -56,7 +56,7 @@ impl Config {
             limits: Limits::default(),
             message_limits: sip_msg::Limits::default(),
             listening: Vec::new(),
-            advertised: None,
+            names: Vec::new(),
             datagram_bytes: 1300,
             alias: false,
             refuse_merged: true,
@@ -72,10 +72,16 @@ impl Config {
         self
     }
 
-    /// Sets the host to write into Via and Contact instead of the bound address.
+    /// Sets the host to write into Via and Contact instead of the bound address, for all whom no [`Name`] before it suits.
     #[must_use]
-    pub fn advertise(mut self, host: impl Into<Host>) -> Self {
-        self.advertised = Some(host.into());
+    pub fn advertise(self, host: impl Into<Host>) -> Self {
+        self.name(Name::new(host))
+    }
+
+    /// Adds a name for some peers, behind those there are already.
+    #[must_use]
+    pub fn name(mut self, name: Name) -> Self {
+        self.names.push(name);
         self
     }
 

@@ -238,8 +238,11 @@ impl TransactionLayer {
                 .find(|(flow, _)| flow.transport == transport && flow.remote == *remote)
                 .map(|(_, seen)| seen.clone())
         };
-        match (&self.config.advertised, bound) {
-            (Some(host), bound) => HostPort::new(host.clone(), bound.map(|address| address.port())),
+        let name = self.config.name_for(transport, remote.map(SocketAddr::ip));
+        match (name.and_then(|name| Some((name, name.host()?))), bound) {
+            (Some((name, host)), bound) => {
+                HostPort::new(host.clone(), name.port_for(bound.map(|address| address.port())))
+            }
             (None, Some(bound)) => remote.and_then(seen).unwrap_or_else(|| bound.into()),
             (None, None) if transport.is_reliable() => {
                 HostPort::new(Host::Name(THIS_CONNECTION.into()), None)
@@ -317,15 +320,16 @@ impl TransactionLayer {
                 self.listening(flow.transport, Some(&flow.remote)).unwrap_or(flow.local)
             }
         };
-        match &self.config.advertised {
-            Some(host) => HostPort::new(host.clone(), Some(bound.port())),
+        let name = self.config.name_for(flow.transport, Some(flow.remote.ip()));
+        match name.and_then(|name| Some((name, name.host()?))) {
+            Some((name, host)) => HostPort::new(host.clone(), name.port_for(Some(bound.port()))),
             None => bound.into(),
         }
     }
 
     /// Whether a host is one that we write into Via.
     fn is_ours(&self, host: &Host, flow: &Flow) -> bool {
-        self.config.advertised.as_ref() == Some(host)
+        self.config.names.iter().any(|name| name.host() == Some(host))
             || host.ip().is_some_and(|ip| {
                 ip == flow.local.ip() || self.config.listening.iter().any(|(_, address)| address.ip() == ip)
             })

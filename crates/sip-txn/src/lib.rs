@@ -55,6 +55,7 @@ mod keep_alive;
 mod key;
 mod layer;
 mod locate;
+mod naming;
 mod non_invite_client;
 mod non_invite_server;
 mod outbox;
@@ -73,6 +74,8 @@ pub use event::{
 };
 #[cfg(feature = "tls")]
 pub use identity::ServerVerifier;
+pub use ipnet::IpNet;
 pub use layer::{NextHop, SendOptions, TransactionLayer};
+pub use naming::Name;
 pub use timer::{Timer, Timing};
 pub use transport::{Flow, Transmit, Transport};
