@@ -2,10 +2,10 @@
 //!
 //! [RFC 3261 §12]: https://www.rfc-editor.org/rfc/rfc3261#section-12
 
-use sip_msg::{CSeq, CallId, Contact, From, RecordRoute, Route, To};
+use sip_msg::{CSeq, CallId, Contact, From, RecordRoute, Route, To, Via};
 use sip_msg::{HeaderError, HeaderName, Headers, Method, Request, Response, Text, Uri};
 
-use sip_txn::SendOptions;
+use sip_txn::{Flow, SendOptions};
 
 use crate::target;
 
@@ -55,6 +55,8 @@ pub struct Dialog {
     route_set: Vec<Route>,
     remote_target: Uri,
     contact: Uri,
+    /// The connection that the peer itself opened to us: its Contact may be an address that nobody can connect to.
+    flow: Option<Box<Flow>>,
     /// The peer's Allow, as last seen, has UPDATE ([RFC 3311 §4]).
     ///
     /// [RFC 3311 §4]: https://www.rfc-editor.org/rfc/rfc3311#section-4
@@ -90,6 +92,7 @@ impl core::convert::From<Parts> for Dialog {
             route_set,
             remote_target,
             contact,
+            flow: None,
             takes_update,
         }
     }
@@ -133,6 +136,7 @@ impl Dialog {
             route_set: Vec::new(),
             remote_target: target::first_contact(response.headers()).unwrap_or_else(fallback).detach(),
             contact: contact.clone(),
+            flow: None,
             takes_update: false,
             local: local.detach(),
             remote: remote.detach(),
@@ -157,12 +161,33 @@ impl Dialog {
             route_set: record_route(headers).collect(),
             remote_target: target::first_contact(headers).unwrap_or_else(|| from.uri().detach()),
             contact,
+            flow: None,
             takes_update: false,
             local: From { name_addr: to.name_addr, params: to.params }.detach(),
             remote: To { name_addr: from.name_addr, params: from.params }.detach(),
         };
         dialog.take_allow(headers);
         Ok(dialog)
+    }
+
+    /// Sends what follows back over the connection that the request came on, while that is open: its sender opened it, and
+    /// no proxy is between (one Via, no Record-Route).
+    pub(crate) fn keep_to(&mut self, flow: &Flow, request: &Request) {
+        let direct = self.route_set.is_empty() && request.headers().all::<Via>().count() == 1;
+        self.flow = (direct && flow.transport.is_reliable()).then(|| Box::new(*flow));
+    }
+
+    /// The dialog that a NOTIFY makes of a subscription of ours ([RFC 6665 §4.4.1]); `number` is what our SUBSCRIBE had.
+    ///
+    /// [RFC 6665 §4.4.1]: https://www.rfc-editor.org/rfc/rfc6665#section-4.4.1
+    pub(crate) fn of_notify(
+        notify: &Request,
+        local_tag: &Text,
+        contact: Uri,
+        number: u32,
+    ) -> Result<Self, HeaderError> {
+        let made = Self::of_request(notify, local_tag, contact)?;
+        Ok(Self { role: Role::Uac, local_cseq: number, ..made })
     }
 
     /// The route set of a 2xx, which counts even where an early one had another ([RFC 3261 §13.2.2.4]).
@@ -176,6 +201,9 @@ impl Dialog {
     /// The peer's new Contact, out of a target refresh request or the 2xx to one.
     pub(crate) fn refresh_target(&mut self, headers: &Headers) {
         if let Some(contact) = target::first_contact(headers) {
+            if contact != self.remote_target {
+                self.flow = None;
+            }
             self.remote_target = contact;
         }
         self.take_allow(headers);
@@ -255,7 +283,8 @@ impl Dialog {
     /// [RFC 3261 §8.1.2]: https://www.rfc-editor.org/rfc/rfc3261#section-8.1.2
     pub(crate) fn send_options(&self) -> SendOptions {
         let strict = self.route_set.first().filter(|first| !first.uri().is_loose_router());
-        strict.map_or_else(SendOptions::default, |first| SendOptions::default().to(first.uri().clone()))
+        let options = SendOptions::default().rather_on(self.flow.as_deref().copied());
+        strict.map_or_else(|| options.clone(), |first| options.clone().to(first.uri().clone()))
     }
 
     pub(crate) fn key(&self) -> DialogKey {
@@ -405,6 +434,24 @@ mod tests {
         assert_eq!(bye.headers().require::<From>().unwrap().tag().unwrap(), "a");
         assert_eq!(bye.headers().require::<To>().unwrap().tag().unwrap(), "b");
         assert_eq!(dialog.request(Method::INFO).headers().require::<CSeq>().unwrap().number, 9);
+    }
+
+    #[test]
+    fn a_caller_without_a_proxy_is_answered_over_the_connection_it_opened() {
+        let [tcp, udp] = [sip_txn::Transport::Tcp, sip_txn::Transport::Udp].map(|transport| {
+            Flow::new(transport, "192.0.2.9:5060".parse().unwrap(), "192.0.2.1:40000".parse().unwrap())
+        });
+        let mut direct = invite();
+        direct.headers_mut().remove(HeaderName::RECORD_ROUTE);
+        let mut proxied = direct.clone();
+        proxied.headers_mut().push(&Via::new("TCP", sip_msg::HostPort::new(Host::V4([192, 0, 2, 7].into()), None), "z9hG4bK2"));
+        for (request, flow, kept) in
+            [(&direct, tcp, Some(tcp)), (&direct, udp, None), (&proxied, tcp, None), (&invite(), tcp, None)]
+        {
+            let mut dialog = Dialog::of_request(request, &"b".into(), contact()).unwrap();
+            dialog.keep_to(&flow, request);
+            assert_eq!(dialog.send_options().rather, kept, "{request:?}");
+        }
     }
 
     // rfc: 3261 §12.1.1 — the UAS keeps the order of Record-Route, and the target is the Contact of the request

@@ -9,6 +9,7 @@ use sip_txn::{Ending, Flow};
 
 use crate::registration::RegistrationStatus;
 use crate::refer::{ReferRequest, TransferError};
+use crate::subscription::SubscriptionEnd;
 use crate::auth::CredentialsWanted;
 use crate::policy::Violation;
 
@@ -32,6 +33,10 @@ pub struct IncomingRequestId(pub(crate) u64);
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ReferId(pub(crate) u64);
 
+/// A subscription, of ours or to us.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct SubscriptionId(pub(crate) u64);
+
 macro_rules! display_as_number {
     ($($id:ty),*) => { $(
         impl fmt::Display for $id {
@@ -41,7 +46,7 @@ macro_rules! display_as_number {
         }
     )* };
 }
-display_as_number!(DialogId, RegistrationId, RequestId, IncomingRequestId, ReferId);
+display_as_number!(DialogId, RegistrationId, RequestId, IncomingRequestId, ReferId, SubscriptionId);
 
 /// Who did it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -237,6 +242,38 @@ pub enum Event {
         /// What is asked, and the id of it.
         refer: Box<ReferRequest>,
     },
+    /// The one whom [`Agent::refer`](crate::Agent::refer) asked reports: a provisional status.
+    ReferProgress {
+        /// The subscription that the REFER made.
+        id: SubscriptionId,
+        /// What the new call has come to: 100, 180 …
+        status: StatusCode,
+    },
+    /// What came of [`Agent::refer`](crate::Agent::refer), once.
+    Referred {
+        /// The subscription that the REFER made, and that is over now.
+        id: SubscriptionId,
+        /// As in [`Transferred`](Self::Transferred).
+        result: Result<StatusCode, TransferError>,
+    },
+    /// What we subscribed to has this state now; the NOTIFY has been answered 200.
+    Notified {
+        /// The subscription.
+        id: SubscriptionId,
+        /// Which notifier, where a proxy forked the request: its tag.
+        notifier: Text,
+        /// The NOTIFY.
+        request: Request,
+    },
+    /// A subscription of ours does not stand, or not any more.
+    SubscriptionEnded {
+        /// The subscription.
+        id: SubscriptionId,
+        /// Why.
+        why: SubscriptionEnd,
+        /// When we subscribe anew by ourselves; `None`: never, and the id is no longer known.
+        will_retry_in: Option<Duration>,
+    },
     /// A request outside of calls waits for [`Agent::respond`](crate::Agent::respond).
     OutOfDialog {
         /// The request's id.
@@ -331,6 +368,10 @@ impl Event {
             | Self::Transferred { dialog, .. }
             | Self::Ended { dialog, .. } => Some(*dialog),
             Self::Refer { dialog, .. } => *dialog,
+            Self::ReferProgress { .. }
+            | Self::Referred { .. }
+            | Self::Notified { .. }
+            | Self::SubscriptionEnded { .. } => None,
             Self::Registered { .. }
             | Self::RegistrationFailed { .. }
             | Self::RegistrationChanged { .. }

@@ -11,7 +11,8 @@ use sip_msg::{
 };
 use sip_txn::ServerId;
 
-use crate::auth::{Attempt, Authenticator, Credentials};
+use crate::auth::{Attempt, Authenticator};
+use crate::command::OutOfDialog;
 use crate::dialog::Dialog;
 use crate::event::{DialogId, ReferId};
 use crate::subscription::{Notifier, Termination, notifier::Body};
@@ -169,50 +170,27 @@ pub enum TransferError {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Refer {
-    /// Who asks: goes into From and Referred-By.
-    pub from: NameAddr,
-    /// Who is asked: goes into To and the Request-URI.
-    pub target: Uri,
+    /// Who asks whom, with which account, credentials, proxies and headers.
+    pub request: OutOfDialog,
     /// Whom to call.
     pub refer_to: Uri,
-    /// What to answer challenges with.
-    pub credentials: Option<Credentials>,
-    /// Proxies to go through first, nearest first.
-    pub route: Vec<Uri>,
     /// Ask for reports; the default. A REFER that a proxy may fork must ask for them ([RFC 4488 §5]).
     ///
     /// [RFC 4488 §5]: https://www.rfc-editor.org/rfc/rfc4488#section-5
     pub reports: bool,
-    /// More headers, as they are.
-    pub headers: Vec<(HeaderName, Text)>,
 }
 
 impl Refer {
     /// Asks `target` to call `refer_to`.
     #[must_use]
     pub fn new(from: NameAddr, target: Uri, refer_to: Uri) -> Self {
-        Self {
-            from,
-            target,
-            refer_to,
-            credentials: None,
-            route: Vec::new(),
-            reports: true,
-            headers: Vec::new(),
-        }
+        Self { request: OutOfDialog::new(Method::REFER, from, target), refer_to, reports: true }
     }
 
-    /// What to answer challenges with.
+    /// Changes the request: account, credentials, proxies, headers.
     #[must_use]
-    pub fn credentials(mut self, credentials: Credentials) -> Self {
-        self.credentials = Some(credentials);
-        self
-    }
-
-    /// Proxies to go through first, nearest first.
-    #[must_use]
-    pub fn route(mut self, route: Vec<Uri>) -> Self {
-        self.route = route;
+    pub fn request(mut self, change: impl FnOnce(OutOfDialog) -> OutOfDialog) -> Self {
+        self.request = change(self.request);
         self
     }
 
@@ -220,13 +198,6 @@ impl Refer {
     #[must_use]
     pub fn without_reports(mut self) -> Self {
         self.reports = false;
-        self
-    }
-
-    /// One more header.
-    #[must_use]
-    pub fn header(mut self, name: HeaderName, value: impl Into<Text>) -> Self {
-        self.headers.push((name, value.into()));
         self
     }
 }
@@ -384,6 +355,22 @@ impl Referral {
             Stage::Asked { answer_by, .. } => Some(*answer_by),
             Stage::Reporting { notifier, .. } => notifier.poll_timeout(),
             Stage::Silent { until } => Some(*until),
+        }
+    }
+
+    /// What answers challenges, where the reports go through a dialog of their own.
+    pub(crate) fn authenticator(&self) -> Option<&Authenticator> {
+        match &self.carrier {
+            Carrier::Own { auth, .. } => Some(auth),
+            Carrier::Call { .. } => None,
+        }
+    }
+
+    /// The same, to change.
+    pub(crate) fn authenticator_mut(&mut self) -> Option<&mut Authenticator> {
+        match &mut self.carrier {
+            Carrier::Own { auth, .. } => Some(auth),
+            Carrier::Call { .. } => None,
         }
     }
 

@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use sip_msg::{CSeq, CallId, Contact, From, To};
-use sip_msg::{Method, Request, Response, StatusCode, Text};
+use sip_msg::{Method, Request, Response, StatusCode};
 use sip_txn::{ClientId, Ending};
 
 use crate::auth::{Attempt, Authenticator, Credentials};
@@ -35,40 +35,19 @@ impl Outgoing {
         id: RequestId,
         asked: OutOfDialog,
     ) -> Result<Self, CommandError> {
-        let own_way = [Method::INVITE, Method::ACK, Method::BYE, Method::CANCEL, Method::REGISTER];
+        let own_way = [
+            Method::INVITE,
+            Method::ACK,
+            Method::BYE,
+            Method::CANCEL,
+            Method::REGISTER,
+            Method::REFER,
+            Method::SUBSCRIBE,
+        ];
         if own_way.contains(&asked.method) {
             return Err(CommandError::Misuse("request: this method has a command of its own"));
         }
-        let (uri, routes) = target::routed(&target::loose(&asked.route), &asked.target);
-        let mut builder = Request::builder(asked.method.clone(), &uri);
-        for route in &routes {
-            builder = builder.header(route);
-        }
-        let user = asked.from.uri.raw_user().map(Text::from);
-        let number = context.ids.first_cseq();
-        let mut request = builder
-            .header(&From::new(asked.from).with_tag(context.ids.tag()))
-            .header(&To::new(target::as_address(&asked.target)))
-            .header(&CallId(context.ids.call_id()))
-            .header(&CSeq { number, method: asked.method.clone() })
-            .build();
-        // RFC 3428 §4 and RFC 3261 §11.1: a MESSAGE has no Contact, an OPTIONS may.
-        if asked.method != Method::MESSAGE {
-            let first = routes.first().map(|route| route.uri());
-            let (transport, remote) = (target::transport(first, &uri), target::address(first, &uri));
-            let secure = asked.target.is_sips();
-            let made =
-                || target::contact(&context.layer, transport, remote.as_ref(), user.as_deref(), secure);
-            request.headers_mut().push(&Contact::new(asked.contact.unwrap_or_else(made)));
-        }
-        if asked.method == Method::OPTIONS {
-            request.headers_mut().push(&offer_answer::accept());
-        }
-        context::push_all(request.headers_mut(), &asked.headers)?;
-        context.introduce(&mut request);
-        if let Some((content_type, body)) = asked.body {
-            request.set_body(&content_type, body);
-        }
+        let request = compose(context, &asked)?;
         Self::send(context, now, id, request, asked.credentials)
     }
 
@@ -134,4 +113,37 @@ impl Outgoing {
         context.tell(Event::Response { id: self.id, result: Err(ending) });
         true
     }
+}
+
+/// A request outside of dialogs, complete but for credentials.
+pub(crate) fn compose(context: &mut Context, asked: &OutOfDialog) -> Result<Request, CommandError> {
+    let (uri, routes) = target::routed(&target::loose(&asked.route), &asked.target);
+    let mut builder = Request::builder(asked.method.clone(), &uri);
+    for route in &routes {
+        builder = builder.header(route);
+    }
+    let number = context.ids.first_cseq();
+    let mut request = builder
+        .header(&From::new(asked.from.clone()).with_tag(context.ids.tag()))
+        .header(&To::new(target::as_address(&asked.target)))
+        .header(&CallId(context.ids.call_id()))
+        .header(&CSeq { number, method: asked.method.clone() })
+        .build();
+    // RFC 3428 §4, RFC 3903 §4.1: MESSAGE and PUBLISH have no Contact; an OPTIONS may (RFC 3261 §11.1).
+    if !matches!(asked.method, Method::MESSAGE | Method::PUBLISH) {
+        let first = routes.first().map(|route| route.uri());
+        let (transport, remote) = (target::transport(first, &uri), target::address(first, &uri));
+        let (user, secure) = (asked.from.uri.raw_user(), asked.target.is_sips());
+        let made = || target::contact(&context.layer, transport, remote.as_ref(), user, secure);
+        request.headers_mut().push(&Contact::new(asked.contact.clone().unwrap_or_else(made)));
+    }
+    if asked.method == Method::OPTIONS {
+        request.headers_mut().push(&offer_answer::accept());
+    }
+    context::push_all(request.headers_mut(), &asked.headers)?;
+    context.introduce(&mut request);
+    if let Some((content_type, body)) = &asked.body {
+        request.set_body(content_type, body.clone());
+    }
+    Ok(request)
 }

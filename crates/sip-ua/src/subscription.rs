@@ -8,6 +8,7 @@
 
 pub(crate) mod notifier;
 pub(crate) mod subscriber;
+pub(crate) mod subscribing;
 
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use sip_msg::{StatusCode, SubscriptionState, Text};
 
 pub(crate) use notifier::Notifier;
 pub(crate) use subscriber::Subscriber;
+pub use subscribing::{Subscribe, SubscriptionEnd};
+pub(crate) use subscribing::{Kind, Subscription};
 
 /// Why a subscription ended ([RFC 6665 §4.1.3]).
 ///

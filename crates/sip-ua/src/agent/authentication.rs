@@ -102,7 +102,8 @@ impl Agent {
             Owner::Call(id) => self.calls.get(id).map(|call| &call.auth),
             Owner::Registration(id) => self.registrations.get(id)?.authenticator(client),
             Owner::Request(id) => self.outgoing.get(id).map(|request| &request.auth),
-            Owner::Refer(_) => None,
+            Owner::Refer(id) => self.referrals.get(id)?.authenticator(),
+            Owner::Subscription(id) => self.subscriptions.get(id).map(|subscription| &subscription.auth),
         }
     }
 
@@ -111,7 +112,8 @@ impl Agent {
             Owner::Call(id) => self.calls.get_mut(id).map(|call| &mut call.auth),
             Owner::Registration(id) => self.registrations.get_mut(id)?.authenticator_mut(client),
             Owner::Request(id) => self.outgoing.get_mut(id).map(|request| &mut request.auth),
-            Owner::Refer(_) => None,
+            Owner::Refer(id) => self.referrals.get_mut(id)?.authenticator_mut(),
+            Owner::Subscription(id) => self.subscriptions.get_mut(id).map(|subscription| &mut subscription.auth),
         }
     }
 

@@ -151,6 +151,9 @@ impl Agent {
         let owner = call.map(Owner::Call).or_else(|| {
             self.context.subscriptions.get(&SubscriptionKey::of(key.as_ref()?)).copied()
         });
+        if let (Some(key), Some(Owner::Subscription(id))) = (&key, owner) {
+            return self.subscription_request(now, server, id, key, &request);
+        }
         match (key, owner) {
             (Some(key), Some(Owner::Call(id))) if *request.method() == Method::NOTIFY => {
                 self.with_call(id, |usage, context| usage.notified(context, now, server, &key, &request));
@@ -197,9 +200,10 @@ impl Agent {
             user.as_deref(),
             secure,
         );
-        let Ok(dialog) = Dialog::of_request(request, &tag, contact.detach()) else {
+        let Ok(mut dialog) = Dialog::of_request(request, &tag, contact.detach()) else {
             return self.refuse_with(now, server, request, StatusCode::BAD_REQUEST);
         };
+        dialog.keep_to(flow, request);
         // RFC 4538 §4: who knows all of a call's dialog is taken for somebody in it.
         let named = request.headers().get::<TargetDialog>().ok().flatten().and_then(|named| {
             let key = DialogKey {

@@ -78,6 +78,11 @@ impl Subscriber {
         }
     }
 
+    /// A refresh was granted this time.
+    pub(crate) fn granted(&mut self, now: Instant, time: Duration) {
+        self.ends_at = now + time.min(MAX_EXPIRES);
+    }
+
     /// Nothing is expected any more at this time.
     pub(crate) fn ends_at(&self) -> Instant {
         self.ends_at
