@@ -57,8 +57,10 @@ fn secret(lower: &str, from: usize) -> Option<(usize, usize)> {
     secrets.min()
 }
 
-/// What stands before a secret: `response="…"` in digests (RFC 7616), `inline:…` in `a=crypto` lines (RFC 4568).
-const SECRETS: [&str; 2] = ["response=", "inline:"];
+/// What stands before a secret: `response="…"` and `rspauth="…"` in digests (RFC 7616), tokens (RFC 8898), passwords
+/// (Basic), `inline:…` in `a=crypto` lines (RFC 4568).
+const SECRETS: [&str; 5] =
+    ["response=", "rspauth=", "authorization: bearer", "authorization: basic", "inline:"];
 
 #[cfg(test)]
 mod tests {
@@ -77,6 +79,8 @@ mod tests {
     #[test]
     fn no_secret_is_shown_however_it_is_written() {
         for (text, shown) in [
+            ("Proxy-Authorization: Bearer a.b.c\r\nX: y", "Proxy-Authorization: Bearer ***\r\nX: y"),
+            ("Authorization: Basic QWxhZGRpbg==\r\n", "Authorization: Basic ***\r\n"),
             ("Digest Response=\"abc\",uri=\"x\"", "Digest Response=\"***\",uri=\"x\""),
             ("a,response=abc, b, response=\"def\"", "a,response=***, b, response=\"***\""),
             ("a=crypto:1 X inline:a2V5|2^31\r\na=b", "a=crypto:1 X inline:***|2^31\r\na=b"),
