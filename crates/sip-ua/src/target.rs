@@ -30,6 +30,13 @@ pub(crate) fn transport(route: Option<&Uri>, request_uri: &Uri) -> Transport {
     }
 }
 
+/// Whether a request says itself that it goes over TLS.
+pub(crate) fn is_secure(request: &sip_msg::Request) -> bool {
+    let route = request.headers().all::<Route>().flatten().next();
+    let uri = request.uri().ok();
+    uri.is_some_and(|uri| transport(route.as_ref().map(|route| route.uri()), &uri).is_secure())
+}
+
 /// The numeric address in a URI, if it has one: it decides which of our addresses the peer can reach.
 pub(crate) fn address(route: Option<&Uri>, request_uri: &Uri) -> Option<SocketAddr> {
     let HostPort { host, port } = route.unwrap_or(request_uri).host_port()?;

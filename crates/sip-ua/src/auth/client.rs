@@ -5,13 +5,14 @@ use std::fmt;
 use sip_msg::{AuthenticationInfo, Authorization, HeaderName, ProxyAuthorization, Request, Response, Text};
 
 use super::challenge::{Asker, Demand, Scheme};
-use super::space::Space;
+use super::space::{Space, is_readable};
 use super::wanted::WantedScheme;
 use super::{Algorithms, Credentials};
 use crate::context::Context;
 use crate::event::Event;
 use crate::ids::Ids;
 use crate::policy::Violation;
+use crate::target;
 
 /// How many times one request is sent anew because of challenges; each proxy on the way may ask once.
 const MAX_ROUNDS: u8 = 5;
@@ -147,8 +148,8 @@ impl Authenticator {
         allowed(context, demand)?;
         let credentials = self.credentials(context, demand);
         let credentials = credentials.ok_or_else(|| Trouble::NoCredentials(demand.realm.clone()))?;
-        let encrypted = credentials.token().is_none_or(is_encrypted);
-        if !encrypted && !context.is_heard_securely() {
+        let readable = credentials.token().is_some_and(is_readable);
+        if readable && !context.is_heard_securely() {
             return Err(Trouble::Forbidden("the token may be sent over TLS only".into()));
         }
         Ok(credentials)
@@ -200,10 +201,16 @@ impl Authenticator {
     }
 
     /// Writes the credentials for every realm known so far, each nonce counted up.
+    ///
+    /// What anybody could read and use again goes only where the request says that TLS is used.
     pub(crate) fn authorize(&mut self, ids: &mut Ids, request: &mut Request) {
         request.headers_mut().remove(HeaderName::AUTHORIZATION);
         request.headers_mut().remove(HeaderName::PROXY_AUTHORIZATION);
         for space in &mut self.spaces {
+            // A redirect or a route may lead elsewhere than to where the secret was asked for over TLS.
+            if space.is_plain() && !target::is_secure(request) {
+                continue;
+            }
             let answer = space.answer(ids, request);
             match space.demand.asker {
                 Asker::Server => request.headers_mut().push(&Authorization(answer)),
@@ -267,13 +274,6 @@ fn allowed(context: &Context, demand: &Demand) -> Result<(), Trouble> {
         }
         Scheme::Digest(_) | Scheme::Basic | Scheme::Bearer { .. } => Ok(()),
     }
-}
-
-/// A JWE in compact form has five parts, a token that anybody can read has not ([RFC 7516 §3.1]).
-///
-/// [RFC 7516 §3.1]: https://www.rfc-editor.org/rfc/rfc7516#section-3.1
-fn is_encrypted(token: &str) -> bool {
-    token.split('.').count() == 5
 }
 
 fn keep_better(met: &mut Vec<Space>, space: Space) {

@@ -49,6 +49,15 @@ impl Space {
         self.demand.asker == asker && *self.demand.realm == *realm
     }
 
+    /// Whether what is sent could be used again by whoever reads it.
+    pub(super) fn is_plain(&self) -> bool {
+        match &self.demand.scheme {
+            Scheme::Digest(_) => false,
+            Scheme::Basic => true,
+            Scheme::Bearer { .. } => self.credentials.token().is_some_and(is_readable),
+        }
+    }
+
     pub(super) fn nonce(&self) -> Option<&Text> {
         match &self.demand.scheme {
             Scheme::Digest(digest) => Some(&digest.nonce),
@@ -187,6 +196,13 @@ impl Space {
         let given = given.to_ascii_lowercase();
         Some(bool::from(inputs.response().as_bytes().ct_eq(given.as_bytes())))
     }
+}
+
+/// A token that is no JWE: that has five parts in its compact form ([RFC 7516 §3.1]).
+///
+/// [RFC 7516 §3.1]: https://www.rfc-editor.org/rfc/rfc7516#section-3.1
+pub(super) fn is_readable(token: &str) -> bool {
+    token.split('.').count() != 5
 }
 
 /// A value in the notation of [RFC 5987 §3.2.1].

@@ -87,6 +87,12 @@ fn request() -> Request {
     Request::builder(Method::REGISTER, &uri).header(&CSeq::new(1, Method::REGISTER)).build()
 }
 
+fn secure_request() -> Request {
+    let mut request = request();
+    request.set_uri(&"sip:example.com;transport=tls".parse().unwrap());
+    request
+}
+
 fn refusal(lines: &[&str]) -> Response {
     let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
     let text = format!("SIP/2.0 401 Unauthorized\r\n{lines}Content-Length: 0\r\n\r\n");
@@ -442,7 +448,8 @@ fn basic_is_refused_unless_allowed_and_then_over_tls_only() {
     assert_eq!(error, "the server wants the password itself (Basic) without TLS");
     client.hear_over(Transport::Tls);
     client.challenged(&asked).unwrap();
-    let (request, _) = client.authorized();
+    assert!(client.authorized().1.is_empty(), "nothing says that the next request goes over TLS");
+    let (request, _) = client.authorize(secure_request());
     let line = request.headers().raw(HeaderName::AUTHORIZATION);
     assert_eq!(line, Some(&b"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="[..]), "RFC 7617 section 2");
     client.next();
@@ -466,7 +473,8 @@ fn a_token_answers_a_bearer_challenge() {
     assert_eq!(client.challenged(&asked).unwrap_err(), "the token may be sent over TLS only");
     client.hear_over(Transport::Wss);
     client.challenged(&asked).unwrap();
-    let (request, _) = client.authorized();
+    assert!(client.authorized().1.is_empty());
+    let (request, _) = client.authorize(secure_request());
     assert_eq!(request.headers().raw(HeaderName::AUTHORIZATION), Some(&b"Bearer h.p.s"[..]));
     assert!(client.challenged(&asked).is_err(), "it was refused");
 
