@@ -42,3 +42,8 @@ pub use sip_ua::{
 pub mod crates {
     pub use {media, sdp, sip_msg, sip_txn, sip_ua};
 }
+
+/// The code of the migration guide, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/MIGRATING.md")]
+struct Migrating;
