@@ -11,9 +11,9 @@ use sip_msg::{HeaderName, NameAddr, Request, Text, Uri};
 use crate::command::Invite;
 use crate::policy::Policy;
 
-/// Takes out what nobody whom we trust has asserted ([RFC 3325 §5]).
+/// Takes out what nobody whom we trust has asserted ([RFC 3325 §8]).
 ///
-/// [RFC 3325 §5]: https://www.rfc-editor.org/rfc/rfc3325#section-5
+/// [RFC 3325 §8]: https://www.rfc-editor.org/rfc/rfc3325#section-8
 pub(crate) fn believe(policy: &Policy, neighbour: IpAddr, headers: &mut Headers) {
     if headers.contains(HeaderName::P_ASSERTED_IDENTITY) && !policy.trusts(neighbour) {
         headers.remove(HeaderName::P_ASSERTED_IDENTITY);
@@ -101,9 +101,9 @@ pub fn diversions(request: &Request) -> Vec<Diverted> {
 }
 
 impl Diverted {
-    /// The reason stands as a header in the URI: `?Reason=SIP%3Bcause%3D302` ([RFC 7044 §10.1]).
+    /// The reason stands as a header in the URI: `?Reason=SIP%3Bcause%3D302` ([RFC 7044 §10.2]).
     ///
-    /// [RFC 7044 §10.1]: https://www.rfc-editor.org/rfc/rfc7044#section-10.1
+    /// [RFC 7044 §10.2]: https://www.rfc-editor.org/rfc/rfc7044#section-10.2
     fn of_history(entry: HistoryInfo) -> Self {
         let mut from = entry.name_addr.uri;
         let reason =
@@ -157,7 +157,7 @@ mod tests {
         message.as_request().unwrap().clone()
     }
 
-    // rfc: 3325 §5 — what somebody outside of the trust domain asserts is removed
+    // rfc: 3325 §8 — what somebody outside of the trust domain asserts is removed
     #[test]
     fn an_asserted_identity_counts_from_those_we_trust_only() {
         for (trusted, expected) in [("192.0.2.2", Some("sip:+4930123@carrier.example")), ("192.0.2.3", None)]

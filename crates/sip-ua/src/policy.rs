@@ -45,9 +45,9 @@ pub struct Policy {
     pub md5_in_clear: bool,
     /// What to do about SRTP keys in a description that travels without TLS, for all to read; [`InClear::Warn`].
     pub sdes_in_clear: InClear,
-    /// Who may say in P-Asserted-Identity who calls ([RFC 3325 §2.2]): nobody.
+    /// Who may say in P-Asserted-Identity who calls ([RFC 3325 §8]): nobody.
     ///
-    /// [RFC 3325 §2.2]: https://www.rfc-editor.org/rfc/rfc3325#section-2.2
+    /// [RFC 3325 §8]: https://www.rfc-editor.org/rfc/rfc3325#section-8
     pub trusted: Vec<Network>,
 }
 
@@ -104,12 +104,12 @@ impl Policy {
         }
     }
 
-    /// Whether a session description may travel, with the keys it has (`a=crypto`, [RFC 4568 §7.3]).
+    /// Whether a session description may travel, with the keys it has (`a=crypto`, [RFC 4568 §8.3]).
     ///
     /// # Errors
     /// [`Violation::SdesInClear`].
     ///
-    /// [RFC 4568 §7.3]: https://www.rfc-editor.org/rfc/rfc4568#section-7.3
+    /// [RFC 4568 §8.3]: https://www.rfc-editor.org/rfc/rfc4568#section-8.3
     pub fn check_keys(
         &self,
         description: Option<&SessionDescription>,
@@ -256,9 +256,9 @@ pub enum Violation {
         /// What such numbers begin with.
         prefix: Text,
     },
-    /// A call that was to be secure on all hops would be none any more ([RFC 5630 §3.3]).
+    /// A call that was to be secure on all hops would be none any more ([RFC 3261 §8.1.3.4]).
     ///
-    /// [RFC 5630 §3.3]: https://www.rfc-editor.org/rfc/rfc5630#section-3.3
+    /// [RFC 3261 §8.1.3.4]: https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.4
     #[error("a redirect leads from sips to {scheme}, out of what TLS protects")]
     LeavesTls {
         /// Where it leads.
@@ -372,7 +372,7 @@ mod tests {
         assert_eq!(error, CommandError::Policy(Violation::TooManyCalls { limit: 1 }));
     }
 
-    // rfc: 4568 §7.3 — keys in a description that anybody can read are refused where the policy says so
+    // rfc: 4568 §8.3 — keys in a description that anybody can read are refused where the policy says so
     #[test]
     fn media_keys_in_the_clear_are_refused_when_the_policy_is_strict() {
         let keys = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVoxMjM0\r\n";

@@ -530,3 +530,45 @@ fn an_info_that_cannot_be_read_changes_nothing() {
     client.succeeded(&refusal(&["Authentication-Info: ,,="]));
     assert_eq!(value(&client.authorized().1[0], "nonce"), "n1");
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(64))]
+
+    // rfc: 7616 §3.3 — whatever a challenge says, it is answered, passed over or refused
+    #[test]
+    fn no_challenge_harms(
+        lines in proptest::collection::vec(
+            "(Digest|Basic|Bearer|x) [a-z]{1,9}=\"?[ -~]{0,40}\
+             (,| |=|realm=\"r\"|nonce=n|qop=\"auth|algorithm=MD5-sess|stale=true|userhash=true){0,6}[ -~]{0,20}",
+            0..6,
+        ),
+        info in "[ -~]{0,60}",
+    ) {
+        let mut response = refusal(&[]);
+        for line in &lines {
+            let _ = response.headers_mut().push_raw(HeaderName::WWW_AUTHENTICATE, line.as_bytes());
+        }
+        let _ = response.headers_mut().push_raw(HeaderName::AUTHENTICATION_INFO, info.as_bytes());
+        let mut client = Client::alice();
+        if client.challenged(&response).is_ok() {
+            let (request, answers) = client.authorized();
+            proptest::prop_assert!(!answers.is_empty() || client.auth.wants(&client.context, &response).is_none());
+            Message::parse(request.to_bytes(), &Limits::default()).unwrap();
+        }
+        client.succeeded(&response);
+    }
+
+    // rfc: 7616 §3.4 — whatever credentials say, they are let in only if the password is right
+    #[test]
+    fn no_credentials_get_in_without_the_password(
+        text in "Digest ((username|realm|nonce|uri|response|cnonce|nc|qop|algorithm|userhash)=\
+                 (\"[ -~&&[^\"\\\\]]{0,40}\"|r|alice|auth|MD5|00000001),){0,10}x=y",
+    ) {
+        let now = testkit::Clock::new().now();
+        let mut verifier = Verifier::new(now, "r", [1; 32]).user("alice", "secret").userhash();
+        let mut request = request();
+        let _ = request.headers_mut().push_raw(HeaderName::AUTHORIZATION, text.as_bytes());
+        let verdict = verifier.verify(now, &request);
+        proptest::prop_assert!(matches!(verdict, Verdict::Missing | Verdict::Denied));
+    }
+}

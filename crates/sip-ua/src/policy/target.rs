@@ -140,12 +140,12 @@ impl Policy {
     }
 
     /// Whether a request to `original` may follow a 3xx to `to`: a target that is allowed, and secure where the original was
-    /// ([RFC 5630 §3.3]).
+    /// ([RFC 3261 §8.1.3.4]).
     ///
     /// # Errors
     /// [`Violation::LeavesTls`], and those of [`check_target`](Self::check_target).
     ///
-    /// [RFC 5630 §3.3]: https://www.rfc-editor.org/rfc/rfc5630#section-3.3
+    /// [RFC 3261 §8.1.3.4]: https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.4
     pub fn check_redirect(&self, original: &Uri, to: &Uri) -> Result<(), Violation> {
         if original.is_sips() && !to.is_sips() {
             return Err(Violation::LeavesTls { scheme: to.scheme_name().to_ascii_lowercase().into() });
@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(check(&policy, "tel:+33123"), Err(Violation::Number { by: TargetSource::Refer }));
     }
 
-    // rfc: 5630 §3.3 — a redirect does not lead out of sips
+    // rfc: 3261 §8.1.3.4 — a redirect does not lead from sips to what is less, unless a person says so
     #[test]
     fn a_redirect_stays_within_tls() {
         let policy = Policy::default();

@@ -1,6 +1,6 @@
-//! Whose word counts on who calls ([RFC 3325 §2.2]): networks, in CIDR notation.
+//! Whose word counts on who calls ([RFC 3325 §8]): networks, in CIDR notation.
 //!
-//! [RFC 3325 §2.2]: https://www.rfc-editor.org/rfc/rfc3325#section-2.2
+//! [RFC 3325 §8]: https://www.rfc-editor.org/rfc/rfc3325#section-8
 
 use std::fmt;
 use std::net::IpAddr;
@@ -104,7 +104,7 @@ mod tests {
         }
     }
 
-    // rfc: 3325 §5 — identities are believed inside the trust domain only
+    // rfc: 3325 §8 — identities are believed inside the trust domain only
     #[test]
     fn nobody_is_trusted_unless_named() {
         let proxy = "192.0.2.1".parse().unwrap();
