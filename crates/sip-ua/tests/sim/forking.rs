@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::not_over;
 use crate::phone::{Phone, Trace, View, plan};
 use crate::proxy::{Party, Proxy};
+use crate::{any_ring, not_over};
 use sdp::Direction;
 use sip_msg::{StatusCode, Uri};
 use sip_ua::{Account, Credentials, Event, RegistrationId, Side};
@@ -77,6 +77,7 @@ impl Town {
         let direction = direction.expect("one of three");
         let (choice, late, impatient) = (self.rng.below(10), self.rng.chance(0.2), self.rng.chance(0.3));
         let ring_timeout = self.rng.duration(Duration::from_secs(8));
+        let (ring, all) = (any_ring(&mut self.rng), self.rng.chance(0.3));
         let phone = self.world.node(who).phone();
         // What a state does not allow is refused with an error, which is as it should be.
         match (choice, picked) {
@@ -85,10 +86,11 @@ impl Town {
                 let invite = sip_ua::Invite::new(sip_msg::NameAddr::new(aor(phone.name)), target);
                 let invite = invite.credentials(credentials);
                 let invite = if late { invite.late_offer() } else { invite };
+                let invite = if all { invite.forks(sip_ua::Forks::All) } else { invite };
                 let invite = if impatient { invite.ring_timeout(ring_timeout) } else { invite };
                 phone.dial(now, invite);
             }
-            (0..=2, Some((id, _))) => drop(phone.agent.ring(now, id, StatusCode::RINGING)),
+            (0..=2, Some((id, _))) => drop(phone.agent.ring(now, id, ring)),
             (3 | 4, Some((id, View::Waiting))) => drop(phone.agent.accept(now, id, plan())),
             (5, Some((id, View::Waiting))) => drop(phone.agent.reject(now, id, StatusCode::BUSY_HERE)),
             (3..=6, Some((id, _))) => drop(phone.agent.set_direction(now, id, direction)),

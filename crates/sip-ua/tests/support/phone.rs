@@ -121,6 +121,7 @@ impl Phone {
             match &event {
                 Event::Incoming { .. } => drop(self.calls.insert(id, View::Waiting)),
                 Event::Answered { .. } | Event::Confirmed { .. } => drop(self.calls.insert(id, View::Up)),
+                Event::Forked { fork, .. } => drop(self.calls.insert(*fork, View::Up)),
                 Event::Ended { .. } => drop(self.calls.insert(id, View::Over)),
                 Event::Trying { .. } | Event::Ringing { .. } | _ => {}
             }
