@@ -4,21 +4,25 @@
 //!   invite()                        INVITE comes
 //!      |                                 |
 //!      v                                 v
-//!  +---------+                      +----------+
-//!  | Calling |                      | Alerting |--- reject(), CANCEL, BYE ----------+
-//!  +---------+                      +----------+                                    |
-//!      |  | 3xx-6xx, timeout             | accept(): 2xx, repeated until ACK        |
-//!      |  +-----------------------+      |                                          |
-//!      | 2xx: ACK                 |      v                                          |
-//!      |                          |  +-------------+  BYE comes: 200                v
-//!      +--------------------------|->| Established |-------------------------->+--------+
-//!      | 2xx after hang_up():     |  +-------------+  hang_up(), no ACK: BYE   |  Over  |
-//!      |  ACK, BYE                |                                            +--------+
-//!      +--------------------------+------------------------------------------------^
+//!  +---------+                      +----------+  ring(): 18x, reliable ones until their PRACK
+//!  | Calling |--+ 18x: an early     | Alerting |--- reject(), CANCEL, BYE, no PRACK --+
+//!  +---------+<-+ dialog each,      +----------+                                      |
+//!      |  |       PRACK                  | accept(): 2xx, once an answer or offer in  |
+//!      |  | 3xx-6xx, timeout             | an 18x has its PRACK; repeated until ACK   |
+//!      |  +-----------------------+      |                                            |
+//!      | 2xx: ACK                 |      v                                            |
+//!      |                          |  +-------------+  BYE comes: 200                  v
+//!      +--------------------------|->| Established |---------------------------->+--------+
+//!      | 2xx after hang_up():     |  +-------------+  hang_up(), no ACK: BYE     |  Over  |
+//!      |  ACK, BYE                |                                              +--------+
+//!      +--------------------------+-------------------------------------------------^
 //! ```
 //!
-//! `Over` lasts until the BYEs are answered and no INVITE of ours can bring a further 2xx: each of those is
-//! acknowledged, and its dialog ended, however late it comes.
+//! Each early dialog of `Calling` has its own state, plan and numbers; 199 and BYE end one, a refusal all. Further 2xx
+//! are hung up, or become calls of their own ([`Forks`](forks::Forks)).
+//!
+//! `Over` lasts until the BYEs are answered, no INVITE of ours can bring a further 2xx, and no PRACK for a response of
+//! ours can come: each of those is acknowledged, and its dialog ended, however late it comes.
 //!
 //! [RFC 5057 §4.1]: https://www.rfc-editor.org/rfc/rfc5057#section-4.1
 
