@@ -3,6 +3,7 @@
 mod authentication;
 mod refer;
 mod subscriptions;
+mod watchers;
 mod registrations;
 
 pub(crate) use refer::write_notice;
@@ -32,7 +33,7 @@ use crate::invite::snapshot::ResumeError;
 use crate::invite::{Arrival, InviteUsage, final_response, offer_answer};
 use crate::media_plan::MediaPlan;
 use crate::refer::Referral;
-use crate::subscription::Subscription;
+use crate::subscription::{Subscription, Watcher};
 use crate::policy::{Admission, Policy, TargetSource, Violation};
 use crate::registration::Registration;
 use crate::request::Outgoing;
@@ -57,6 +58,7 @@ pub struct Agent {
     incoming: BTreeMap<IncomingRequestId, Incoming>,
     referrals: BTreeMap<ReferId, Referral>,
     subscriptions: BTreeMap<SubscriptionId, Subscription>,
+    watchers: BTreeMap<SubscriptionId, Watcher>,
     schedule: BTreeSet<(Instant, Timed)>,
     /// What an OPTIONS is answered with.
     options_status: StatusCode,
@@ -99,6 +101,7 @@ impl Agent {
             incoming: BTreeMap::new(),
             referrals: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
+            watchers: BTreeMap::new(),
             schedule: BTreeSet::new(),
             options_status: StatusCode::OK,
             admission: Admission::default(),
@@ -509,6 +512,7 @@ impl Agent {
             && self.incoming.is_empty()
             && self.referrals.is_empty()
             && self.subscriptions.is_empty()
+            && self.watchers.is_empty()
             && self.context.subscriptions.is_empty()
             && self.waiting.len() == 0
             && self.context.heard.is_empty()
@@ -782,7 +786,7 @@ impl Agent {
             }
             Some(Owner::Request(id)) => {
                 if let Some(outgoing) = self.outgoing.get_mut(&id)
-                    && outgoing.handle_client_ended(&mut self.context, client, ending)
+                    && outgoing.handle_client_ended(&mut self.context, now, client, ending)
                 {
                     self.outgoing.remove(&id);
                 }

@@ -15,6 +15,7 @@ use crate::error::CommandError;
 use crate::event::{Event, RequestId};
 use crate::invite::message::check_size;
 use crate::invite::offer_answer;
+use crate::invite::redirect::{Targets, suit_contact};
 use crate::target;
 
 /// A request that waits for its final response.
@@ -26,6 +27,8 @@ pub(crate) struct Outgoing {
     request: Request,
     pub(crate) auth: Authenticator,
     attempt: Attempt,
+    /// Where else it may go.
+    targets: Targets,
 }
 
 impl Outgoing {
@@ -62,7 +65,8 @@ impl Outgoing {
         check_size(context, &request)?;
         let client = context.send(now, request.clone(), Owner::Request(id))?;
         let auth = Authenticator::new(credentials);
-        Ok(Self { id, client, request, auth, attempt: Attempt::default() })
+        let targets = Targets::new(context.config.redirects);
+        Ok(Self { id, client, request, auth, attempt: Attempt::default(), targets })
     }
 
     /// Takes a response; true when it was the last one.
@@ -84,11 +88,38 @@ impl Outgoing {
         {
             return false;
         }
+        if self.send_elsewhere(context, now, Some(&response)) {
+            return false;
+        }
         if response.status().is_success() {
             self.auth.succeeded(context, &response);
         }
         context.tell(Event::Response { id: self.id, result: Ok(response) });
         true
+    }
+
+    /// Sends it to the next place that a 3xx named, or without what was refused ([RFC 3261 §8.1.3.4]); false when it has failed.
+    ///
+    /// Not an OPTIONS: it asks what a place says, and a 3xx is an answer.
+    ///
+    /// [RFC 3261 §8.1.3.4]: https://www.rfc-editor.org/rfc/rfc3261#section-8.1.3.4
+    fn send_elsewhere(&mut self, context: &mut Context, now: Instant, response: Option<&Response>) -> bool {
+        if *self.request.method() == Method::OPTIONS {
+            return false;
+        }
+        let amended = response.is_some_and(|response| self.targets.amend(&mut self.request, response));
+        if amended && self.send_again(context, now).is_ok() {
+            return true;
+        }
+        while let Some(hop) = self.targets.next(context, &self.request, response) {
+            self.targets.aim(&mut self.request, &hop);
+            suit_contact(context, &mut self.request);
+            self.attempt = Attempt::default();
+            if self.send_again(context, now).is_ok() {
+                return true;
+            }
+        }
+        false
     }
 
     fn send_again(&mut self, context: &mut Context, now: Instant) -> Result<(), CommandError> {
@@ -104,10 +135,11 @@ impl Outgoing {
     pub(crate) fn handle_client_ended(
         &mut self,
         context: &mut Context,
+        now: Instant,
         client: ClientId,
         ending: Ending,
     ) -> bool {
-        if self.client != client {
+        if self.client != client || self.send_elsewhere(context, now, None) {
             return false;
         }
         context.tell(Event::Response { id: self.id, result: Err(ending) });

@@ -222,6 +222,14 @@ fn usable(uri: &Uri, current: &Uri, domain: Option<&HostPort>) -> Option<Uri> {
         let sip = uri.tel_to_sip(domain?.clone());
         return (!current.is_sips()).then_some(sip);
     }
+    // At the very address that we talk to, another transport than the one we use is hardly meant, a less secure one least.
+    let here = uri.is_sip() && current.is_sip() && uri.host_port() == current.host_port();
+    let uri = match current.transport_param() {
+        Some(transport) if here && uri.transport_param().is_none() => {
+            uri.with_param("transport", Some(transport))
+        }
+        _ => uri,
+    };
     (uri.is_sips() || (uri.is_sip() && !current.is_sips())).then_some(uri)
 }
 
@@ -266,7 +274,9 @@ impl InviteUsage {
             let to = hop.target().clone();
             calling.targets.aim(&mut calling.request, &hop);
             calling.attempt = Attempt::default();
-            calling.renew_contact(context);
+            if let Some(contact) = suit_contact(context, &mut calling.request) {
+                calling.contact = contact;
+            }
             if self.call_again(context, now).is_ok() {
                 let status = response.map(Response::status);
                 context.tell(Event::Redirected { dialog: self.id, to, status });
@@ -276,24 +286,22 @@ impl InviteUsage {
     }
 }
 
-impl super::uac::Calling {
-    /// Another next hop may be reached over another transport, from another of our addresses: the Contact says so.
-    fn renew_contact(&mut self, context: &Context) {
-        let Ok(uri) = self.request.uri() else { return };
-        let route = self.request.headers().all::<Route>().flatten().next();
-        let first = route.as_ref().map(|route| route.uri());
-        let secure = uri.is_sips() || first.is_some_and(Uri::is_sips);
-        let (transport, remote) = (target::transport(first, &uri), target::address(first, &uri));
-        let user = self.contact.raw_user().map(str::to_owned);
-        let renewed = target::contact(&context.layer, transport, remote.as_ref(), user.as_deref(), secure);
-        let same_place = renewed.host_port() == self.contact.host_port()
-            && renewed.is_sips() == self.contact.is_sips()
-            && renewed.transport_param() == self.contact.transport_param();
-        if !same_place {
-            self.contact = renewed;
-            self.request.headers_mut().replace(&Contact::new(self.contact.clone()));
-        }
+/// Another next hop may be reached over another transport, from another of our addresses: the Contact says so.
+pub(crate) fn suit_contact(context: &Context, request: &mut Request) -> Option<Uri> {
+    let (contact, uri) = (target::first_contact(request.headers())?, request.uri().ok()?);
+    let route = request.headers().all::<Route>().flatten().next();
+    let first = route.as_ref().map(|route| route.uri());
+    let secure = uri.is_sips() || first.is_some_and(Uri::is_sips);
+    let (transport, remote) = (target::transport(first, &uri), target::address(first, &uri));
+    let renewed = target::contact(&context.layer, transport, remote.as_ref(), contact.raw_user(), secure);
+    let same_place = renewed.host_port() == contact.host_port()
+        && renewed.is_sips() == contact.is_sips()
+        && renewed.transport_param() == contact.transport_param();
+    if same_place {
+        return None;
     }
+    request.headers_mut().replace(&Contact::new(renewed.clone()));
+    Some(renewed)
 }
 
 #[cfg(test)]

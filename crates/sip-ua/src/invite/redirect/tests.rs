@@ -192,6 +192,12 @@ fn a_secure_call_is_not_redirected_to_an_insecure_place() {
             .map(|hop| hop.target().to_string())
             .collect()
     };
+    let contacts = "<sip:a@192.0.2.5:5061>, <sip:b@192.0.2.5>, <sip:c@192.0.2.5:5061;transport=tcp>";
+    assert_eq!(
+        found("sip:bob@192.0.2.5:5061;transport=tls", contacts),
+        ["sip:a@192.0.2.5:5061;transport=tls", "sip:b@192.0.2.5", "sip:c@192.0.2.5:5061;transport=tcp"],
+        "at the address we talk to the transport stays, unless another one is named"
+    );
     let contacts = "<sip:a@example.net>, <tel:+15551234>, <sips:b@example.net>";
     assert_eq!(found("sips:bob@example.com", contacts), ["sips:b@example.net"]);
     assert_eq!(
@@ -300,4 +306,36 @@ fn the_application_hears_when_to_try_again() {
     let event = lab.event().unwrap();
     assert_eq!(event.retry_after(), Some(Duration::from_secs(120)));
     assert!(matches!(event, Event::Ended { status: Some(StatusCode::SERVICE_UNAVAILABLE), .. }));
+}
+
+// rfc: 3428 §4 — a MESSAGE that is redirected goes to where the 3xx says
+// rfc: 3261 §8.1.3.4 — requests outside of dialogs follow as INVITEs do; an OPTIONS tells of the 3xx instead
+#[test]
+fn a_message_follows_and_an_options_does_not() {
+    let mut lab = Scripted::new();
+    let ask = |method| crate::OutOfDialog::new(method, invite().from, invite().target);
+    let moved = |sent: &Request, contacts: &str| {
+        let mut response = answer(sent, 302, "moved");
+        response.headers_mut().remove(HeaderName::CONTACT);
+        response.headers_mut().push_raw(HeaderName::CONTACT, contacts.as_bytes()).unwrap();
+        response
+    };
+    lab.agent.request(lab.now, ask(Method::MESSAGE).body("text/plain", "hello")).unwrap();
+    let sent = lab.sent_request(&Method::MESSAGE);
+    lab.receive(moved(&sent, "<sip:a@192.0.2.2>, <sip:b@192.0.2.2>;q=0.2"));
+    let second = lab.sent_request(&Method::MESSAGE);
+    assert!(second.uri_text() == "sip:a@192.0.2.2" && second.body() == sent.body());
+    assert!(number(&second) == number(&sent) + 1 && !second.headers().contains(HeaderName::CONTACT));
+    lab.answer(&second, 404, "a");
+    let third = lab.sent_request(&Method::MESSAGE);
+    assert_eq!(third.uri_text(), "sip:b@192.0.2.2");
+    lab.answer(&third, 202, "b");
+    let Some(Event::Response { result: Ok(response), .. }) = lab.event() else { panic!("an outcome") };
+    assert_eq!(response.status(), StatusCode::ACCEPTED);
+    lab.agent.request(lab.now, ask(Method::OPTIONS)).unwrap();
+    let sent = lab.sent_request(&Method::OPTIONS);
+    lab.receive(moved(&sent, "<sip:a@192.0.2.2>"));
+    let Some(Event::Response { result: Ok(response), .. }) = lab.event() else { panic!("an outcome") };
+    assert_eq!(response.status(), StatusCode::MOVED_TEMPORARILY);
+    lab.ends_idle();
 }
