@@ -10,6 +10,7 @@ use crate::invite::redirect::Redirects;
 use crate::invite::reliable::Reliable;
 use crate::invite::session_timer::SessionTimer;
 use crate::policy::Policy;
+use crate::subscription::Package;
 
 /// Settings of an [`Agent`](crate::Agent).
 #[derive(Clone, Debug)]
@@ -24,6 +25,10 @@ pub struct Config {
     pub takes: Vec<Method>,
     /// What a REFER may ask us to send; INVITE. A REFER to send another request is refused with 403.
     pub refers: Vec<Method>,
+    /// The event packages that the application notifies of ([RFC 6665]); none. A SUBSCRIBE to another is refused with 489.
+    ///
+    /// [RFC 6665]: https://www.rfc-editor.org/rfc/rfc6665
+    pub notifies: Vec<Package>,
     /// Whether a call that comes in may replace another ([RFC 3891]); it may. See
     /// [`Event::Incoming`](crate::Event::Incoming) for who may ask that.
     ///
@@ -84,6 +89,7 @@ impl Config {
             user_agent: concat!("voip-rs/", env!("CARGO_PKG_VERSION")).into(),
             takes: Vec::new(),
             refers: vec![Method::INVITE],
+            notifies: Vec::new(),
             replaces: true,
             joins: false,
             limits: Limits::default(),
@@ -221,6 +227,13 @@ impl Config {
     #[must_use]
     pub fn instance(mut self, urn: impl Into<Text>) -> Self {
         self.instance = Some(urn.into());
+        self
+    }
+
+    /// One more event package that the application notifies of.
+    #[must_use]
+    pub fn notifies(mut self, package: Package) -> Self {
+        self.notifies.push(package);
         self
     }
 

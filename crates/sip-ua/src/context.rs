@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
-use sip_msg::{Allow, Server, Supported, UserAgent};
+use sip_msg::{Allow, AllowEvents, Server, Supported, UserAgent};
 use sip_msg::{HeaderName, Method, Request, Response, StatusCode, Text};
 use sip_txn::{ClientId, Ending, RequestError, SendOptions, ServerId, TransactionLayer};
 
@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::dialog::{Dialog, DialogKey};
 use crate::event::{DialogId, Event, Output, ReferId, RegistrationId, RequestId, SubscriptionId};
 use crate::ids::Ids;
+use crate::refer::PACKAGE;
 use crate::invite::replaces;
 use crate::invite::session_timer;
 use crate::invite::reliable::{self, Reliable};
@@ -140,7 +141,7 @@ impl Context {
         OPTIONS.iter().copied().filter(known).collect()
     }
 
-    fn supported(&self) -> Supported {
+    pub(crate) fn supported(&self) -> Supported {
         self.options().into_iter().map(Text::from_static).collect()
     }
 
@@ -198,7 +199,18 @@ impl Context {
         if !OPTIONS.is_empty() {
             request.headers_mut().push(&self.supported());
         }
+        if *request.method() == Method::INVITE {
+            request.headers_mut().push(&self.packages());
+        }
         self.sign(request);
+    }
+
+    /// The event packages we know as a notifier ([RFC 6665 §4.4.4]).
+    ///
+    /// [RFC 6665 §4.4.4]: https://www.rfc-editor.org/rfc/rfc6665#section-4.4.4
+    pub(crate) fn packages(&self) -> AllowEvents {
+        let names = self.config.notifies.iter().map(|package| package.name.clone());
+        AllowEvents(names.chain([Text::from_static(PACKAGE)]).collect())
     }
 
     /// Puts User-Agent on a request.
@@ -211,6 +223,7 @@ impl Context {
         if capabilities {
             response.headers_mut().push(&Allow(self.methods()));
             response.headers_mut().push(&self.supported());
+            response.headers_mut().push(&self.packages());
         }
         response.headers_mut().push(&Server(self.config.user_agent.clone()));
     }

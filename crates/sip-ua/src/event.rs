@@ -265,6 +265,23 @@ pub enum Event {
         /// The NOTIFY.
         request: Request,
     },
+    /// Somebody subscribes to a package of [`Config::notifies`](crate::Config::notifies): accept with the state of now
+    /// ([`notify`](crate::Agent::notify)) or refuse with [`refuse_subscription`](crate::Agent::refuse_subscription).
+    ///
+    /// After 1 s it is accepted as pending, and granted by the first `notify`. Refreshes are answered by the agent.
+    Subscription {
+        /// The subscription.
+        id: SubscriptionId,
+        /// The event package.
+        package: Text,
+        /// The SUBSCRIBE; what it says is the subscriber's claim.
+        request: Request,
+    },
+    /// A subscription to us is over: ended by either side, expired, or its subscriber no longer answers.
+    SubscriberGone {
+        /// The subscription.
+        id: SubscriptionId,
+    },
     /// A subscription of ours does not stand, or not any more.
     SubscriptionEnded {
         /// The subscription.
@@ -371,6 +388,8 @@ impl Event {
             Self::ReferProgress { .. }
             | Self::Referred { .. }
             | Self::Notified { .. }
+            | Self::Subscription { .. }
+            | Self::SubscriberGone { .. }
             | Self::SubscriptionEnded { .. } => None,
             Self::Registered { .. }
             | Self::RegistrationFailed { .. }

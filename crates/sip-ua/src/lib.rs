@@ -116,4 +116,4 @@ pub use registration::{
     Account, BackOff, Grant, GruuPolicy, Gruus, Outbound, Push, PushSupport, RegistrationStatus,
 };
 pub use refer::{Refer, ReferRequest, Transfer, TransferError, TransferTo};
-pub use subscription::{Retry, Subscribe, SubscriptionEnd, Termination};
+pub use subscription::{Package, Retry, Subscribe, SubscriptionEnd, Termination};

@@ -9,6 +9,7 @@
 pub(crate) mod notifier;
 pub(crate) mod subscriber;
 pub(crate) mod subscribing;
+pub(crate) mod watcher;
 
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ pub(crate) use notifier::Notifier;
 pub(crate) use subscriber::Subscriber;
 pub use subscribing::{Subscribe, SubscriptionEnd};
 pub(crate) use subscribing::{Kind, Subscription};
+pub use watcher::Package;
+pub(crate) use watcher::Watcher;
 
 /// Why a subscription ended ([RFC 6665 §4.1.3]).
 ///

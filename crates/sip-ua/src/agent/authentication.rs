@@ -103,7 +103,10 @@ impl Agent {
             Owner::Registration(id) => self.registrations.get(id)?.authenticator(client),
             Owner::Request(id) => self.outgoing.get(id).map(|request| &request.auth),
             Owner::Refer(id) => self.referrals.get(id)?.authenticator(),
-            Owner::Subscription(id) => self.subscriptions.get(id).map(|subscription| &subscription.auth),
+            Owner::Subscription(id) => {
+                let ours = self.subscriptions.get(id).map(|subscription| &subscription.auth);
+                ours.or_else(|| self.watchers.get(id).map(|watcher| &watcher.auth))
+            }
         }
     }
 
@@ -113,7 +116,10 @@ impl Agent {
             Owner::Registration(id) => self.registrations.get_mut(id)?.authenticator_mut(client),
             Owner::Request(id) => self.outgoing.get_mut(id).map(|request| &mut request.auth),
             Owner::Refer(id) => self.referrals.get_mut(id)?.authenticator_mut(),
-            Owner::Subscription(id) => self.subscriptions.get_mut(id).map(|subscription| &mut subscription.auth),
+            Owner::Subscription(id) => {
+                let ours = self.subscriptions.get_mut(id).map(|subscription| &mut subscription.auth);
+                ours.or_else(|| self.watchers.get_mut(id).map(|watcher| &mut watcher.auth))
+            }
         }
     }
 

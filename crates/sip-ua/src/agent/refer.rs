@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use sip_msg::{
-    AllowEvents, Event as EventHeader, Expires, Method, Request, Response, StatusCode, SubscriptionState,
+    Event as EventHeader, Expires, Method, Request, Response, StatusCode, SubscriptionState,
     TargetDialog, Text,
 };
 use sip_txn::{ClientId, Ending, Flow, ServerId};
@@ -154,6 +154,12 @@ impl Agent {
         if let (Some(key), Some(Owner::Subscription(id))) = (&key, owner) {
             return self.subscription_request(now, server, id, key, &request);
         }
+        if key.is_none()
+            && *request.method() == Method::SUBSCRIBE
+            && let Some(package) = self.package_of(&request)
+        {
+            return self.subscribed(now, server, &flow, package, request);
+        }
         match (key, owner) {
             (Some(key), Some(Owner::Call(id))) if *request.method() == Method::NOTIFY => {
                 self.with_call(id, |usage, context| usage.notified(context, now, server, &key, &request));
@@ -161,7 +167,9 @@ impl Agent {
             (Some(key), Some(Owner::Call(_) | Owner::Refer(_))) if *request.method() == Method::SUBSCRIBE => {
                 self.refer_resubscribed(now, server, &key, call, &request);
             }
-            _ if *request.method() == Method::SUBSCRIBE => self.subscribed_to_nothing(now, server, &request),
+            (None, _) if *request.method() == Method::SUBSCRIBE => {
+                self.subscribed_to_nothing(now, server, &request);
+            }
             _ => self.refuse_with(now, server, &request, StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST),
         }
     }
@@ -321,7 +329,7 @@ impl Agent {
         let tag = self.context.ids.tag();
         let mut refusal = Response::answer(request, status).to_tag(&tag).build();
         if !refer {
-            refusal.headers_mut().push(&AllowEvents(vec![PACKAGE.into()]));
+            refusal.headers_mut().push(&self.context.packages());
         }
         self.refuse(now, server, refusal);
     }

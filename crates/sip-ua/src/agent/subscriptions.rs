@@ -103,8 +103,9 @@ impl Agent {
     }
 
     pub(super) fn subscription_timeout(&mut self, now: Instant, id: SubscriptionId) {
-        if let Some(subscription) = self.subscriptions.get_mut(&id) {
-            subscription.scheduled = None;
+        match self.subscriptions.get_mut(&id) {
+            Some(subscription) => subscription.scheduled = None,
+            None => return self.watcher_timeout(now, id),
         }
         self.with_subscription(id, |subscription, context| subscription.handle_timeout(context, now));
     }
@@ -116,6 +117,9 @@ impl Agent {
         client: ClientId,
         result: Result<Response, Ending>,
     ) {
+        if self.watchers.contains_key(&id) {
+            return self.watcher_answered(now, id, client, &result);
+        }
         self.with_subscription(id, |subscription, context| match result {
             Ok(response) => subscription.handle_response(context, now, client, response),
             Err(ending) => subscription.handle_client_ended(context, now, client, ending),
@@ -131,7 +135,11 @@ impl Agent {
         key: &DialogKey,
         request: &Request,
     ) {
-        if *request.method() != Method::NOTIFY {
+        let ours = self.subscriptions.contains_key(&id);
+        if !ours && *request.method() == Method::SUBSCRIBE {
+            return self.resubscribed(now, server, id, key, request);
+        }
+        if !ours || *request.method() != Method::NOTIFY {
             let status = StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST;
             return self.refuse_with(now, server, request, status);
         }

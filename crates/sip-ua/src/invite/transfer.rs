@@ -119,7 +119,7 @@ impl InviteUsage {
     fn refer(&mut self, context: &mut Context, now: Instant) {
         let Some(tag) = self.dialog().map(|dialog| Text::from(dialog.remote_tag())) else { return };
         let Some(mut request) = self.request(context, &tag, Method::REFER) else { return };
-        request.headers_mut().push(&context::supported());
+        request.headers_mut().push(&context.supported());
         self.ask_for(&mut request);
         let id = Text::from(refer::number(&request).to_string());
         let subscriber = Subscriber::new(now, patience(context), PACKAGE.into(), Some(id), true);
