@@ -1,5 +1,6 @@
 //! Capabilities → offer and answer; what was agreed → [`Agreement`].
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -157,6 +158,8 @@ pub enum PlanError {
 pub struct Plan {
     negotiation: Negotiation,
     stream: sdp::Stream,
+    /// What makes the keys for SRTP, until an offer or answer needs them: most calls are in the clear.
+    keys: Option<Keys>,
     address: SocketAddr,
     /// What we may want at most.
     most: Direction,
@@ -181,18 +184,20 @@ impl Plan {
             .ptime_ms(ptime)
             .maxptime_ms(u16::try_from(LONGEST_RECEIVED.as_millis()).ok())
             .rtcp_mux(capabilities.rtcp_mux);
-        let stream = match capabilities.srtp {
-            SrtpPolicy::Off => stream,
-            SrtpPolicy::Optional => {
-                stream.srtp(sdp::SrtpPolicy::Optional, keys(&capabilities.profiles, &mut random))
-            }
-            SrtpPolicy::Required => {
-                stream.srtp(sdp::SrtpPolicy::Required, keys(&capabilities.profiles, &mut random))
-            }
+        let policy = match capabilities.srtp {
+            SrtpPolicy::Off => None,
+            SrtpPolicy::Optional => Some(sdp::SrtpPolicy::Optional),
+            SrtpPolicy::Required => Some(sdp::SrtpPolicy::Required),
         };
+        let stream = match policy {
+            Some(policy) => stream.srtp(policy, []),
+            None => stream,
+        };
+        let keys = policy.map(|_| Keys { profiles: capabilities.profiles, seed: random.seed() });
         Self {
             negotiation: Negotiation::new(session_id),
             stream,
+            keys,
             address: local,
             most: capabilities.direction,
             wanted: capabilities.direction,
@@ -206,6 +211,7 @@ impl Plan {
     /// One that is pending is given up for it.
     pub fn offer(&mut self, direction: Direction) -> SessionDescription {
         self.rollback();
+        self.make_keys();
         self.wanted_before = std::mem::replace(&mut self.wanted, direction.and(self.most));
         let capabilities = self.capabilities();
         match self.negotiation.offer(&capabilities) {
@@ -236,6 +242,9 @@ impl Plan {
     /// [`PlanError`] when nothing can be agreed, the policy forbids it, or an offer of ours is pending; what was agreed
     /// before then stands.
     pub fn answer(&mut self, offer: &SessionDescription) -> Result<SessionDescription, PlanError> {
+        if offer.media.iter().any(|media| media.protocol().is_secure()) {
+            self.make_keys();
+        }
         let mut negotiation = self.negotiation.clone();
         let answer = negotiation.answer(offer, &self.capabilities())?;
         self.agreement = Some(agreed(&answer.agreement, self.address)?);
@@ -284,15 +293,41 @@ impl Plan {
 
     /// Takes another address for RTP, and new keys with it, for the next offer or answer.
     pub fn relocate(&mut self, local: SocketAddr, seed: [u8; 32]) {
-        let profiles: Vec<_> =
-            self.stream.crypto.iter().filter_map(|line| Profile::from_suite_name(line.suite())).collect();
-        self.stream.crypto = keys(&profiles, &mut Random::new(seed));
+        let profiles: Vec<_> = match self.keys.take() {
+            Some(keys) => keys.profiles,
+            None => {
+                let lines = self.stream.crypto.iter();
+                lines.filter_map(|line| Profile::from_suite_name(line.suite())).collect()
+            }
+        };
+        self.keys = (!profiles.is_empty()).then(|| Keys { profiles, seed });
+        self.stream.crypto.clear();
         self.stream.port = local.port();
         self.address = local;
     }
 
+    /// Makes the keys, once.
+    fn make_keys(&mut self) {
+        if let Some(Keys { profiles, seed }) = self.keys.take() {
+            self.stream.crypto = keys(&profiles, &mut Random::new(seed));
+        }
+    }
+
     fn capabilities(&self) -> sdp::Capabilities {
         sdp::Capabilities::new(self.address.ip()).stream(self.stream.clone().direction(self.wanted))
+    }
+}
+
+/// What keys are made of.
+#[derive(Clone)]
+struct Keys {
+    profiles: Vec<Profile>,
+    seed: [u8; 32],
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys").field("profiles", &self.profiles).finish_non_exhaustive()
     }
 }
 

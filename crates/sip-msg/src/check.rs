@@ -76,14 +76,15 @@ fn check_headers(headers: &crate::Headers) -> Result<Method, CheckError> {
     for name in [HeaderName::FROM, HeaderName::TO, HeaderName::CALL_ID, CSeq::NAME] {
         once_only(headers, &name)?;
     }
-    let top = headers.require::<Via>()?;
+    let mut vias = headers.all::<Via>();
+    let top = vias.next().ok_or(HeaderError::Missing(Via::NAME))??;
     if top.branch().is_some_and(|branch| branch == Via::MAGIC_COOKIE) {
         return Err(
             HeaderError::Malformed { name: Via::NAME, at: 0, expected: "a branch after the cookie" }.into()
         );
     }
     once(&top.params, "branch", Via::NAME)?;
-    headers.all::<Via>().try_for_each(|via| via.map(drop))?;
+    vias.try_for_each(|via| via.map(drop))?;
     once(&headers.require::<From>()?.params, "tag", From::NAME)?;
     once(&headers.require::<To>()?.params, "tag", To::NAME)?;
     headers.require::<CallId>()?;
@@ -102,9 +103,8 @@ fn once_only(headers: &crate::Headers, name: &HeaderName) -> Result<(), CheckErr
 ///
 /// [RFC 3261 §7.3.1]: https://www.rfc-editor.org/rfc/rfc3261#section-7.3.1
 fn once(params: &Params, param: &str, name: HeaderName) -> Result<(), HeaderError> {
-    let mut same = params.iter().filter(|known| known.name.eq_ignore_ascii_case(param));
-    match same.nth(1) {
-        Some(_) => Err(HeaderError::Malformed { name, at: 0, expected: "each parameter once" }),
-        None => Ok(()),
+    if params.repeats(param) {
+        return Err(HeaderError::Malformed { name, at: 0, expected: "each parameter once" });
     }
+    Ok(())
 }

@@ -190,6 +190,15 @@ impl Params {
         self.get(name).is_some()
     }
 
+    /// Whether `name` is there more than once.
+    pub(crate) fn repeats(&self, name: &str) -> bool {
+        let same = |known: &str| known.eq_ignore_ascii_case(name);
+        match &self.0 {
+            Repr::Plain(text) => plain(text).filter(|(known, _)| same(known)).nth(1).is_some(),
+            Repr::Parsed(params) => params.iter().filter(|param| same(&param.name)).nth(1).is_some(),
+        }
+    }
+
     /// Gives `name` a value, where it stands or at the end.
     pub fn set(&mut self, name: &str, value: impl Into<Text>) {
         self.put(Param::new(name, Some(value.into())));

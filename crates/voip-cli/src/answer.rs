@@ -190,10 +190,12 @@ impl Desk {
     /// One call, from its INVITE to its end.
     async fn serve(&self, call: IncomingCall, number: u64) {
         let report = CallReport::new(&self.reporter, number, call.call_id());
-        report.event(
-            "incoming",
-            json!({ "from": self.reporter.caller(call.from()), "to": self.reporter.caller(call.to()) }),
-        );
+        if !self.reporter.is_quiet() {
+            report.event(
+                "incoming",
+                json!({ "from": self.reporter.caller(call.from()), "to": self.reporter.caller(call.to()) }),
+            );
+        }
         let live = self.live.fetch_add(1, Ordering::Relaxed);
         let too_many = self.answer.max_concurrent.is_some_and(|most| live >= most);
         let outcome = match &self.refusal {

@@ -49,6 +49,9 @@ pub(crate) struct Common {
     /// Print one JSON object a line for each event, and nothing else, on stdout
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Print nothing of single calls: for load tests
+    #[arg(long, global = true)]
+    pub(crate) quiet: bool,
     /// Show callers in full instead of only their last four characters
     #[arg(long, global = true)]
     pub(crate) show_callers: bool,

@@ -107,9 +107,13 @@ type Outcome = Result<(), Failure>;
 const FILES: u64 = 65_536;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => return misused(&error),
+        Err(help) => help.exit(),
+    };
     cli.common.start_logging();
-    let reporter = Reporter::new(cli.common.json, cli.common.show_callers);
+    let reporter = Reporter::new(cli.common.json, cli.common.show_callers, cli.common.quiet);
     // A call takes two sockets; the usual soft limit of 1,024 files would end at 500 calls. Without it we take what there is.
     let _ = rlimit::increase_nofile_limit(FILES);
     let Err(failure) = run(cli, &reporter) else { return ExitCode::SUCCESS };
@@ -123,6 +127,18 @@ fn main() -> ExitCode {
         Failure::Failed(_) | Failure::Reported(_) => ExitCode::FAILURE,
         Failure::Interrupted => ExitCode::SUCCESS,
     }
+}
+
+/// Wrong usage: clap explains it in several lines, and the last one says in short what it was.
+fn misused(error: &clap::Error) -> ExitCode {
+    // Nobody reads stderr any more: no reason to fail otherwise.
+    let _ = error.print();
+    let text = error.render().to_string();
+    let first: Vec<_> = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();
+    let first = first.join(" ");
+    let json = std::env::args_os().any(|argument| argument == "--json");
+    Reporter::new(json, false, false).error(first.strip_prefix("error: ").unwrap_or(&first));
+    ExitCode::from(2)
 }
 
 fn run(cli: Cli, reporter: &Reporter) -> Outcome {

@@ -12,8 +12,10 @@ pub(crate) struct Reporter {
     json: bool,
     colour: bool,
     show_callers: bool,
-    /// Nothing but JSON is printed: many calls would fill the screen.
+    /// Nothing of single calls is printed: of many they would fill the screen, and cost more than the calls.
     quiet: bool,
+    /// Nothing at all is printed.
+    silent: bool,
     calls: Arc<AtomicU64>,
 }
 
@@ -27,9 +29,9 @@ pub(crate) struct CallRef {
 }
 
 impl Reporter {
-    pub(crate) fn new(json: bool, show_callers: bool) -> Self {
+    pub(crate) fn new(json: bool, show_callers: bool, quiet: bool) -> Self {
         let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Self { json, colour, show_callers, quiet: false, calls: Arc::default() }
+        Self { json, colour, show_callers, quiet, silent: false, calls: Arc::default() }
     }
 
     /// Whether readable lines are wanted: a table or a ladder would only disturb a reader of JSON.
@@ -39,7 +41,12 @@ impl Reporter {
 
     /// The same for one of many calls: silent, unless somebody reads JSON.
     pub(crate) fn for_many(&self) -> Self {
-        Self { quiet: !self.json, ..self.clone() }
+        Self { silent: !self.json, ..self.clone() }
+    }
+
+    /// Whether nobody wants to hear of single calls.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet || self.silent
     }
 
     /// The number of the next call, from 1.
@@ -85,7 +92,7 @@ impl Reporter {
     }
 
     fn print(&self, name: &str, call: Option<&CallRef>, fields: Value) {
-        if self.quiet {
+        if self.silent || self.quiet && call.is_some() {
             return;
         }
         let time = format!("{:.3}", jiff::Timestamp::now());

@@ -44,6 +44,9 @@ impl<'a> CallReport<'a> {
 
     /// The call stands: says what was agreed.
     pub(crate) fn answered(&self, call: &Call) {
+        if self.reporter.is_quiet() {
+            return;
+        }
         let agreement = call.agreement();
         let direction = agreement.as_ref().map_or(Direction::SendRecv, |agreement| agreement.direction);
         self.direction.store(flow(direction), Ordering::Relaxed);
@@ -102,6 +105,9 @@ impl<'a> CallReport<'a> {
     }
 
     pub(crate) fn media(&self, statistics: &Statistics) {
+        if self.reporter.is_quiet() {
+            return;
+        }
         self.event(
             "media",
             json!({
@@ -118,6 +124,9 @@ impl<'a> CallReport<'a> {
 
     /// The end; `None` when we hung up and the other side has not confirmed it.
     pub(crate) fn ended(&self, ended: Option<&Ended>) {
+        if self.reporter.is_quiet() {
+            return;
+        }
         let by = match ended.map_or(Side::Local, |ended| ended.by) {
             Side::Local => "local",
             Side::Remote => "remote",

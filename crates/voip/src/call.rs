@@ -153,7 +153,7 @@ pub(crate) struct Link {
     shared: Shared,
     dialog: DialogId,
     call_id: Text,
-    events: mpsc::Receiver<Event>,
+    events: mpsc::Receiver<Box<Event>>,
     ended: watch::Receiver<Option<Ended>>,
     /// Whether dropping this hangs up: no longer, once it was handed on or has ended.
     live: bool,
@@ -164,7 +164,7 @@ impl Link {
         shared: Shared,
         dialog: DialogId,
         call_id: Text,
-        events: mpsc::Receiver<Event>,
+        events: mpsc::Receiver<Box<Event>>,
         ended: watch::Receiver<Option<Ended>>,
     ) -> Self {
         Self { shared, dialog, call_id, events, ended, live: true }
@@ -299,7 +299,7 @@ impl Call {
         loop {
             match self.link.events.poll_recv(context) {
                 Poll::Ready(Some(event)) => {
-                    if let Some(event) = dialog_event(&self.link.shared, event) {
+                    if let Some(event) = dialog_event(&self.link.shared, *event) {
                         return Poll::Ready(Some(event));
                     }
                 }

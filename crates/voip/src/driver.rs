@@ -51,7 +51,8 @@ pub(crate) enum Route {
 
 /// Where the events of one call go.
 pub(crate) struct CallLink {
-    pub(crate) events: mpsc::Sender<Event>,
+    /// In boxes: a channel has room for some dozens at once, in each call.
+    pub(crate) events: mpsc::Sender<Box<Event>>,
     pub(crate) ended: watch::Sender<Option<Ended>>,
     pub(crate) media: Option<MediaHandle>,
 }
@@ -216,7 +217,7 @@ impl Router {
 
     fn tell(&mut self, dialog: DialogId, event: Event) {
         let Some(link) = self.calls.get(&dialog) else { return };
-        if let Err(mpsc::error::TrySendError::Full(_)) = link.events.try_send(event) {
+        if let Err(mpsc::error::TrySendError::Full(_)) = link.events.try_send(Box::new(event)) {
             tracing::warn!(%dialog, "the application does not read the events of this call: hanging up");
             if let Some(shared) = self.shared.upgrade() {
                 shared.abandon(dialog);

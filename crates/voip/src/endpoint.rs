@@ -10,6 +10,7 @@ use media::Plan;
 use media::driver::MediaSocket;
 use sip_msg::{HeaderName, Method, NameAddr, Response, StatusCode, Text, Uri};
 use sip_txn::driver::{Certificates, Settings, Transports, address_towards, locate};
+use sip_ua::MediaPlan;
 use sip_ua::driver::Handle;
 use sip_ua::{Agent, CommandError, DialogId, OutOfDialog};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -348,7 +349,10 @@ impl Handles {
 
     /// A media socket with its session, and the plan that negotiates for it. `peer` is whom signalling goes to, if known:
     /// it decides which of our addresses to name.
-    pub(crate) async fn open_media(&self, peer: Option<SocketAddr>) -> io::Result<(CallPlan, CallMedia)> {
+    pub(crate) async fn open_media(
+        &self,
+        peer: Option<SocketAddr>,
+    ) -> io::Result<(Box<dyn MediaPlan>, CallMedia)> {
         let config = &self.config;
         let local = local_address(&self.addresses, config, peer);
         let address = |port| SocketAddr::new(config.advertise.unwrap_or(local), port);
@@ -364,7 +368,7 @@ impl Handles {
         let plan =
             Plan::new(config.capabilities.clone(), advertised, driver::seed().map_err(io::Error::other)?);
         let (agreed, agreement) = watch::channel(None);
-        Ok((CallPlan::new(plan, handle.clone(), agreed), CallMedia { handle, events, agreement }))
+        Ok((Box::new(CallPlan::new(plan, handle.clone(), agreed)), CallMedia { handle, events, agreement }))
     }
 }
 

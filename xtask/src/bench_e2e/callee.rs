@@ -43,7 +43,7 @@ pub(super) const CALLEES: &[Callee] = &[
         ours: true,
         compared: true,
         program: Program::Voip,
-        args: &["--no-media"],
+        args: &["--no-media", "--quiet"],
     },
     Callee { name: "sofia-sip (nta)", ours: false, compared: true, program: Program::Sofia, args: &[] },
     Callee {

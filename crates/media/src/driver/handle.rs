@@ -39,10 +39,7 @@ pub struct MediaHandle {
 }
 
 impl MediaHandle {
-    pub(super) fn new(
-        commands: Option<mpsc::UnboundedSender<Command>>,
-        local_address: SocketAddr,
-    ) -> Self {
+    pub(super) fn new(commands: Option<mpsc::UnboundedSender<Command>>, local_address: SocketAddr) -> Self {
         Self { commands, local_address }
     }
 

@@ -123,7 +123,7 @@ impl Dial {
         let (dialog, call_id) = self
             .shared
             .run(move |agent, now| {
-                let dialog = agent.invite(now, invite, Box::new(plan))?;
+                let dialog = agent.invite(now, invite, plan)?;
                 // The router only ends with the endpoint; then nobody listens anyway.
                 let _ = routes.send(Route::Call { dialog, link });
                 let call_id = agent.call_id(dialog).unwrap_or_default();
@@ -193,7 +193,7 @@ impl OutgoingCall {
     /// tells. Cancel safe.
     pub async fn progress(&mut self) -> Option<Progress> {
         while self.answer.is_none() {
-            let event = self.link.events.recv().await?;
+            let event = *self.link.events.recv().await?;
             if let Event::Trying { .. } = event {
                 return Some(Progress::Trying);
             } else if let Event::Ringing { response, early_media, .. } = event {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use media::driver::MediaHandle;
 use sip_msg::{CallerId, From, Message, Request, StatusCode, To, TypedHeader, Uri};
-use sip_ua::{MediaPlan, Reply, Ring};
+use sip_ua::{Reply, Ring};
 
 use super::{Call, CallMedia, Ended, Link};
 use crate::driver::Route;
@@ -99,7 +99,7 @@ impl IncomingCall {
         self.link
             .command(move |agent, now, dialog| {
                 let _ = routes.send(Route::Media { dialog, media: handle });
-                let ring = Ring::new(StatusCode::SESSION_PROGRESS).plan(Box::new(plan));
+                let ring = Ring::new(StatusCode::SESSION_PROGRESS).plan(plan);
                 let reliable = reliably && agent.takes_reliable(dialog);
                 agent.ring(now, dialog, if reliable { ring.reliable() } else { ring })
             })
@@ -147,7 +147,7 @@ impl IncomingCall {
         self.link
             .command(move |agent, now, dialog| {
                 let _ = routes.send(Route::Media { dialog, media: handle });
-                agent.accept(now, dialog, Some(Box::new(plan) as Box<dyn MediaPlan>))
+                agent.accept(now, dialog, Some(plan))
             })
             .await?;
         Ok(Call::new(self.link, media, Message::Request(self.request)))

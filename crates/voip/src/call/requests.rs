@@ -87,6 +87,7 @@ impl Call {
     /// Waits for this event, or for the news that what we wanted was refused.
     pub(super) async fn settle(&mut self, is_it: impl Fn(&Event) -> bool) -> Result<(), CallError> {
         while let Some(event) = self.link.events.recv().await {
+            let event = *event;
             if let Event::ChangeFailed { status, .. } = event {
                 return Err(CallError::Rejected {
                     status,
