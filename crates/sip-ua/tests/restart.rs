@@ -44,11 +44,13 @@ impl Stage {
     }
 }
 
+fn ended_by(event: &Event) -> Option<Side> {
+    if let Event::Ended { by, .. } = event { Some(*by) } else { None }
+}
+
 /// Everything that may be done in a call, both ways, by these two.
 fn go_on(stage: &mut Stage, [(one, call), (other, incoming)]: [(NodeId, sip_ua::DialogId); 2]) {
-    for (at, (who, id)) in [(one, call), (other, incoming)].into_iter().enumerate() {
-        let peer = [other, one][at];
-        let peer_id = [incoming, call][at];
+    for [(who, id), (peer, peer_id)] in [[(one, call), (other, incoming)], [(other, incoming), (one, call)]] {
         let now = stage.world.now();
         let phone = stage.world.node(who);
         phone.agent.set_direction(now, id, Direction::SendOnly).expect("the call stands");
@@ -104,10 +106,7 @@ fn a_call_goes_on_after_either_end_has_restarted() {
         assert!(stage.world.run_until_quiet(Duration::from_secs(300)), "seed {seed}");
         for id in [alice, bob] {
             let phone = stage.world.node(id);
-            let by = phone.events.iter().find_map(|event| match event {
-                Event::Ended { by, .. } => Some(*by),
-                _ => None,
-            });
+            let by = phone.events.iter().find_map(ended_by);
             assert_eq!(by, Some(if id == who { Side::Local } else { Side::Remote }), "seed {seed}");
             assert!(phone.is_quiet() && phone.agent.is_idle(), "seed {seed}: {}", phone.name);
         }

@@ -149,7 +149,7 @@ fn wire_call(wire: &mut Wire) -> (sip_ua::DialogId, String) {
     let invite = wire.request("INVITE", 2, "", IS_SDP, SDP);
     wire.receive(&invite);
     let Some(Event::Incoming { dialog, .. }) = wire.events.pop_front() else { panic!("a call") };
-    wire.agent.accept(wire.now, dialog, plan::plan()).unwrap();
+    wire.agent.accept(wire.now, dialog, plan::plan()).expect("it waits");
     wire.advance(Duration::ZERO);
     let accepted = wire.response();
     let ack = wire.request("ACK", 2, &format!(";tag={}", tag(&accepted)), "", "");

@@ -70,9 +70,9 @@ impl Stage {
         let (bob, incoming) = (self.bob, self.incoming());
         self.at(bob, |bob, now| ring(bob, now, incoming));
         self.at(bob, |bob, now| answer(bob, now, incoming));
-        assert_eq!(self.world.node(self.alice).phone().calls[&call], View::Up);
-        assert_eq!(self.world.node(self.bob).phone().calls[&incoming], View::Up);
-        self.at(bob, |bob, now| bob.agent.hang_up(now, incoming).unwrap());
+        assert_eq!(self.world.node(self.alice).phone().calls.get(&call), Some(&View::Up));
+        assert_eq!(self.world.node(self.bob).phone().calls.get(&incoming), Some(&View::Up));
+        self.at(bob, |bob, now| bob.agent.hang_up(now, incoming).expect("it stands"));
     }
 
     #[track_caller]

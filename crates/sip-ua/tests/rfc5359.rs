@@ -32,8 +32,13 @@ impl Stage {
         Self { world, who, trace }
     }
 
+    fn id(&self, who: usize) -> NodeId {
+        *self.who.get(who).expect("one of the three")
+    }
+
     fn phone(&mut self, who: usize) -> &mut Phone {
-        self.world.node(self.who[who])
+        let id = self.id(who);
+        self.world.node(id)
     }
 
     fn uri(&mut self, who: usize) -> Uri {
@@ -42,7 +47,7 @@ impl Stage {
 
     fn at(&mut self, who: usize, act: impl FnOnce(&mut Phone, Instant)) {
         let now = self.world.now();
-        act(self.world.node(self.who[who]), now);
+        act(self.phone(who), now);
         self.world.run_for(Duration::from_millis(50));
     }
 
@@ -61,22 +66,22 @@ impl Stage {
     fn answers(&mut self, who: usize) -> DialogId {
         let id = self.phone(who).last_call();
         self.at(who, |phone, now| answer(phone, now, id));
-        assert_eq!(self.phone(who).calls[&id], View::Up);
+        assert_eq!(self.phone(who).calls.get(&id), Some(&View::Up));
         id
     }
 
     fn refers_to(&mut self, who: usize, status: StatusCode, contacts: &[Uri]) {
         let id = self.phone(who).last_call();
         let reply = contacts.iter().cloned().fold(Reply::new(status), Reply::contact);
-        self.at(who, |phone, now| phone.agent.reject(now, id, reply).unwrap());
+        self.at(who, |phone, now| phone.agent.reject(now, id, reply).expect("it waits"));
     }
 
     fn directions(&mut self, who: usize, id: DialogId, direction: Direction) {
-        self.at(who, |phone, now| phone.agent.set_direction(now, id, direction).unwrap());
+        self.at(who, |phone, now| phone.agent.set_direction(now, id, direction).expect("it stands"));
     }
 
     fn hang_up(&mut self, who: usize, id: DialogId) {
-        self.at(who, |phone, now| phone.agent.hang_up(now, id).unwrap());
+        self.at(who, |phone, now| phone.agent.hang_up(now, id).expect("it stands"));
     }
 
     #[track_caller]
@@ -184,7 +189,7 @@ fn call_forwarding_unconditional() {
     stage.answers(CAROL);
     assert_eq!(stage.phone(ALICE).calls[&call], View::Up);
     let told = |event: &Event| matches!(event, Event::Redirected { to, .. } if *to == carol);
-    assert!(stage.world.node(stage.who[ALICE]).events.iter().any(told));
+    assert!(stage.phone(ALICE).events.iter().any(told));
     stage.hang_up(ALICE, call);
     stage.ends_with(&[
         "alice INVITE sdp",

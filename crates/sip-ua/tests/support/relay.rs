@@ -97,7 +97,7 @@ impl Relay {
         let via = Via::new(
             "UDP",
             self.ip.parse::<sip_msg::HostPort>().expect("a host"),
-            &format!("{branch}-{}", self.ip),
+            format!("{branch}-{}", self.ip),
         );
         request.headers_mut().push_front(&via);
         let next = request.headers().all::<Route>().flatten().next().map(|route| route.uri().clone());
