@@ -40,6 +40,11 @@ impl Heard {
         self.asked.remove(&client);
     }
 
+    #[cfg(test)]
+    pub(super) fn strong_realms(&self) -> usize {
+        self.strong.len()
+    }
+
     /// Whether no request is under way.
     pub(crate) fn is_empty(&self) -> bool {
         self.asked.is_empty()
@@ -77,9 +82,10 @@ impl Context {
 
     pub(super) fn remember_strong(&mut self, realm: &Text) {
         let (server, _) = self.heard.server_and_user();
-        if self.heard.strong.len() >= MAX_STRONG {
+        let known = (server, realm.clone());
+        if self.heard.strong.len() >= MAX_STRONG && !self.heard.strong.contains(&known) {
             self.heard.strong.pop_first();
         }
-        self.heard.strong.insert((server, realm.clone()));
+        self.heard.strong.insert(known);
     }
 }

@@ -436,6 +436,25 @@ fn a_server_that_took_better_is_not_answered_with_md5() {
     }
 }
 
+#[test]
+fn what_is_remembered_of_servers_is_bounded_and_stays_while_it_is_in_use() {
+    let mut client = Client::alice();
+    let good =
+        |realm: &str| digest(&format!("realm=\"{realm}\", nonce=\"n\", algorithm=SHA-256, qop=\"auth\""));
+    for number in 0..3_000 {
+        client.next();
+        client.challenged(&good(&format!("m{number:04}"))).unwrap();
+        client.succeeded(&refusal(&[]));
+    }
+    assert!(client.context.heard.strong_realms() <= 1_024);
+    for _ in 0..2_000 {
+        client.succeeded(&refusal(&[]));
+    }
+    client.next();
+    assert!(client.challenged(&digest("realm=\"m2999\", nonce=\"n\"")).is_err());
+    assert_eq!(client.context.heard.strong_realms(), 1_024);
+}
+
 // rfc: 8760 §2.6 — Basic is refused; over TLS it is for those who ask for it
 #[test]
 fn basic_is_refused_unless_allowed_and_then_over_tls_only() {
