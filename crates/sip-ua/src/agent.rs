@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sdp::{Direction, SessionDescription};
+use sdp::Direction;
 use sip_msg::{AcceptEncoding, CSeq, HeaderName, Method, Reason, Request, Require, Response, StatusCode, Text, To, Uri, Via};
 use sip_txn::{ClientId, Ending, Flow, Input, ServerId};
 
@@ -52,8 +52,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Agent {
     context: Context,
-    calls: BTreeMap<DialogId, InviteUsage>,
-    registrations: BTreeMap<RegistrationId, Registration>,
+    /// In boxes, since a node of the map has room for more of them than it holds.
+    calls: BTreeMap<DialogId, Box<InviteUsage>>,
+    registrations: BTreeMap<RegistrationId, Box<Registration>>,
     outgoing: HashMap<RequestId, Outgoing>,
     incoming: BTreeMap<IncomingRequestId, Incoming>,
     referrals: BTreeMap<ReferId, Referral>,
@@ -130,7 +131,7 @@ impl Agent {
         let id = DialogId(self.next_id());
         let usage = InviteUsage::call(&mut self.context, now, id, invite, plan);
         let usage = usage.inspect_err(|_| self.context.session_ids.detach(id))?;
-        self.calls.insert(id, usage);
+        self.calls.insert(id, Box::new(usage));
         self.touch_call(id);
         self.pump(now);
         Ok(id)
@@ -159,7 +160,7 @@ impl Agent {
     /// Whether the caller of a call that waits for our answer takes reliable provisional responses ([`Ring::reliable`]).
     #[must_use]
     pub fn takes_reliable(&self, id: DialogId) -> bool {
-        self.calls.get(&id).is_some_and(InviteUsage::takes_reliable)
+        self.calls.get(&id).is_some_and(|usage| usage.takes_reliable())
     }
 
     /// Answers a call with 200, which is repeated until its ACK comes.
@@ -445,7 +446,7 @@ impl Agent {
         }
         let id = DialogId(self.next_id());
         let usage = InviteUsage::resume(&mut self.context, now, id, snapshot, plan)?;
-        self.calls.insert(id, usage);
+        self.calls.insert(id, Box::new(usage));
         self.touch_call(id);
         self.pump(now);
         Ok(id)
@@ -500,7 +501,7 @@ impl Agent {
     /// Whether every call has ended and no registration is left. Transactions may still absorb retransmissions.
     #[must_use]
     pub fn has_left(&self) -> bool {
-        self.registrations.is_empty() && self.calls.values().all(InviteUsage::has_ended)
+        self.registrations.is_empty() && self.calls.values().all(|usage| usage.has_ended())
     }
 
     /// Whether no call, registration or request is left, nor anything that one leaves behind.
@@ -644,10 +645,8 @@ impl Agent {
     }
 
     /// Whether a call that comes in is within the policy; one that is counts from now on.
-    fn may_come_in(&mut self, now: Instant, flow: &Flow, offer: Option<&SessionDescription>) -> Result<(), Violation> {
-        let policy = &self.context.config.policy;
-        policy.check_keys(offer, flow.transport.is_secure())?;
-        self.admission.admit(now, policy, flow.remote.ip(), self.calls.len())
+    fn may_come_in(&mut self, now: Instant, flow: &Flow) -> Result<(), Violation> {
+        self.admission.admit(now, &self.context.config.policy, flow.remote.ip(), self.calls.len())
     }
 
     /// Takes what the transaction layer gives out until it is silent.
@@ -766,7 +765,7 @@ impl Agent {
             }
         });
         if let Some(usage) = usage.flatten() {
-            self.calls.insert(fork, usage);
+            self.calls.insert(fork, Box::new(usage));
             self.context.tell(Event::Forked { dialog: id, fork, response });
             self.touch_call(fork);
         }
@@ -817,6 +816,10 @@ impl Agent {
                 return self.refuse(now, server, refusal);
             }
         };
+        let is_secure = flow.transport.is_secure();
+        if let Err(why) = self.context.config.policy.check_keys(offer.as_ref(), is_secure) {
+            return self.turn_away(now, server, flow, &request, why);
+        }
         if request.headers().contains(HeaderName::REPLACES) && *request.method() != Method::INVITE {
             return self.refuse_with(now, server, &request, StatusCode::BAD_REQUEST);
         }
@@ -857,7 +860,7 @@ impl Agent {
                 if self.calls.len() >= self.context.config.limits.calls {
                     return self.refuse_with(now, server, &request, StatusCode::SERVICE_UNAVAILABLE);
                 }
-                if let Err(why) = self.may_come_in(now, &flow, offer.as_ref()) {
+                if let Err(why) = self.may_come_in(now, &flow) {
                     return self.turn_away(now, server, flow, &request, why);
                 }
                 if let Some(mut refusal) = too_short(&self.context.config.session_timer, &request) {
@@ -875,7 +878,7 @@ impl Agent {
                 match InviteUsage::incoming(&mut self.context, now, id, arrival, request.clone()) {
                     Ok(usage) => {
                         self.admission.began(&self.context.config.policy, flow.remote.ip(), id);
-                        self.calls.insert(id, usage);
+                        self.calls.insert(id, Box::new(usage));
                         user.map(|user| self.authenticated.insert(id, user));
                         self.touch_call(id);
                     }

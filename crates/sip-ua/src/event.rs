@@ -320,7 +320,7 @@ pub enum Event {
         /// The realm that it answered for.
         realm: Text,
     },
-    /// A call that came in was refused by the policy. Said once a second at most, however many there are.
+    /// A call that came in, or a change to one, was refused by the policy. Said once a second at most, however many there are.
     TurnedAway {
         /// Where it came from.
         flow: Flow,

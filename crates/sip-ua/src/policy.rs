@@ -372,6 +372,18 @@ mod tests {
         assert_eq!(error, CommandError::Policy(Violation::TooManyCalls { limit: 1 }));
     }
 
+    // rfc: 4568 §8.3 — a change of a call brings no keys in the clear either
+    #[test]
+    fn media_keys_in_a_change_are_refused_as_well() {
+        let mut lab = lab(Policy::strict());
+        let (_, accepted) = lab.called_up(Plan::default());
+        let keys = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVoxMjM0\r\n";
+        let mut change = lab.peer_request(Method::INVITE, 11, Some(&accepted.into()));
+        change.set_body(SDP, format!("{}{keys}", describe(2, Direction::SendRecv)));
+        lab.receive(change);
+        lab.sent_response(StatusCode::NOT_ACCEPTABLE_HERE);
+    }
+
     // rfc: 4568 §8.3 — keys in a description that anybody can read are refused where the policy says so
     #[test]
     fn media_keys_in_the_clear_are_refused_when_the_policy_is_strict() {

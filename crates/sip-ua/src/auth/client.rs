@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use sip_msg::{AuthenticationInfo, Authorization, HeaderName, ProxyAuthorization, Request, Response, Text};
+use sip_msg::{
+    AuthenticationInfo, Authorization, HeaderName, Headers, ProxyAuthorization, Request, Response, Text,
+};
 
 use super::challenge::{Asker, Demand, Scheme};
 use super::space::{Space, is_readable};
@@ -125,6 +127,8 @@ impl Authenticator {
             if self.spaces.len() >= MAX_SPACES {
                 self.spaces.remove(0);
             }
+            // Most accounts know one, and there are many accounts.
+            self.spaces.reserve_exact(1);
             self.spaces.push(space);
         }
         Ok(())
@@ -228,22 +232,48 @@ impl Authenticator {
                 context.remember_strong(&space.demand.realm);
             }
         }
-        let Ok(Some(info)) = response.headers().get::<AuthenticationInfo>() else { return };
+        for (asker, info) in infos(response) {
+            self.informed(context, response, asker, &info);
+        }
+    }
+
+    fn informed(
+        &mut self,
+        context: &mut Context,
+        response: &Response,
+        asker: Asker,
+        info: &AuthenticationInfo,
+    ) {
         // The header names no realm: a proof is for the space whose client nonce it repeats, and with two spaces nobody could
         // say whose the next nonce is.
-        let is_server = |space: &&mut Space| space.demand.asker == Asker::Server;
-        let impostor = self.spaces.iter().position(|space| space.is_proven(&info, response) == Some(false));
-        if let Some(at) = impostor {
-            let space = self.spaces.remove(at);
-            tracing::warn!(realm = %space.demand.realm, "a success came from somebody who does not know the password");
-            return context.tell(Event::ServerNotProven { realm: space.demand.realm });
+        let is_theirs = |space: &Space| space.demand.asker == asker;
+        let wrong = |space: &Space| is_theirs(space) && space.is_proven(info, response) == Some(false);
+        if let Some(at) = self.spaces.iter().position(wrong) {
+            let realm = self.spaces.remove(at).demand.realm;
+            tracing::warn!(%realm, "a success came from somebody who does not know the password");
+            return context.tell(Event::ServerNotProven { realm });
         }
         let Some(nonce) = info.params.value("nextnonce") else { return };
-        let mut servers = self.spaces.iter_mut().filter(is_server);
-        if let (Some(space), None) = (servers.next(), servers.next()) {
+        let mut theirs = self.spaces.iter_mut().filter(|space| is_theirs(space));
+        if let (Some(space), None) = (theirs.next(), theirs.next()) {
             space.renew(nonce);
         }
     }
+}
+
+/// What servers and proxies say after they took credentials ([RFC 7616 §3.5]).
+///
+/// [RFC 7616 §3.5]: https://www.rfc-editor.org/rfc/rfc7616#section-3.5
+fn infos(response: &Response) -> impl Iterator<Item = (Asker, AuthenticationInfo)> {
+    let headers = response.headers();
+    let server = headers.get::<AuthenticationInfo>().ok().flatten();
+    let proxy = "Proxy-Authentication-Info".parse::<HeaderName>().ok().and_then(|name| {
+        let mut same = Headers::new();
+        same.push_raw(HeaderName::AUTHENTICATION_INFO, headers.raw(name)?).ok()?;
+        same.get::<AuthenticationInfo>().ok()?
+    });
+    let server = server.map(|info| (Asker::Server, info));
+    server.into_iter().chain(proxy.map(|info| (Asker::Proxy, info)))
 }
 
 /// The rank of a digest that is not MD5.

@@ -334,6 +334,21 @@ fn the_next_nonce_is_taken_from_a_success() {
     assert_eq!((value(&answers[0], "nonce"), value(&answers[0], "nc")), ("n2", "00000001"));
 }
 
+// rfc: 7616 §3.5 — a proxy's next nonce comes in a header of its own
+#[test]
+fn a_proxy_has_its_own_next_nonce() {
+    let mut client = Client::alice();
+    let asked = refusal(&[
+        "WWW-Authenticate: Digest realm=\"s\", nonce=\"s1\", qop=\"auth\"",
+        "Proxy-Authenticate: Digest realm=\"p\", nonce=\"p1\", qop=\"auth\"",
+    ]);
+    client.challenged(&asked).unwrap();
+    client.succeeded(&refusal(&["Proxy-Authentication-Info: nextnonce=\"p2\""]));
+    let (request, answers) = client.authorized();
+    assert_eq!(value(&answers[0], "nonce"), "s1");
+    assert_eq!(value(&request.headers().require::<ProxyAuthorization>().unwrap().0, "nonce"), "p2");
+}
+
 // rfc: 7616 §3.5 — rspauth proves that the server knows the password; a wrong one is told and the nonce not used again
 #[test]
 fn a_server_has_to_prove_itself_if_it_tries() {
