@@ -80,6 +80,7 @@ mod dialog;
 pub mod driver;
 mod error;
 mod event;
+pub mod event_package;
 pub mod identity;
 mod ids;
 mod invite;
