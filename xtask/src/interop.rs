@@ -1,11 +1,13 @@
 //! Scripted calls with other people's software: SIPp, baresip and Kamailio, all from Debian's packages.
 
 mod baresip;
+mod calls;
 mod echo_load;
 mod kamailio;
 pub(crate) mod lab;
 mod loads;
 mod offers;
+mod proxied;
 mod scenarios;
 mod script;
 pub(crate) mod sipp;

@@ -16,19 +16,48 @@ pub(crate) struct Kamailio {
 const GOOD_NAMES: &str = "DNS:interop.test,IP:127.0.0.1";
 const WRONG_NAMES: &str = "DNS:elsewhere.test";
 
+/// What it does to messages on purpose.
+#[derive(Default)]
+pub(crate) struct Faults {
+    /// Loses the first so many requests of a method.
+    pub(crate) requests: Option<(&'static str, u32)>,
+    /// Loses the first so many responses to INVITEs with a status.
+    pub(crate) responses: Option<(u16, u32)>,
+    /// Holds every message back.
+    pub(crate) delay_ms: u32,
+}
+
 impl Kamailio {
     pub(crate) fn start(lab: &mut Lab, algorithm: &str, wrong_name: bool) -> Result<Self> {
+        Self::start_with(lab, algorithm, wrong_name, &Faults::default())
+    }
+
+    pub(crate) fn start_with(
+        lab: &mut Lab,
+        algorithm: &str,
+        wrong_name: bool,
+        faults: &Faults,
+    ) -> Result<Self> {
         let (port, tls_port) = (ports(2)?, ports(2)?);
         let dir = lab.path("").display().to_string().trim_end_matches('/').to_owned();
         let names = if wrong_name { WRONG_NAMES } else { GOOD_NAMES };
         certificate(&lab.path(""), "proxy", names)?;
         let (udp, tls) = (port.to_string(), tls_port.to_string());
+        let (method, requests) = faults.requests.unwrap_or(("NONE", 0));
+        let (status, responses) = faults.responses.unwrap_or((0, 0));
+        let [requests, responses, delay] = [requests, responses, faults.delay_ms].map(|n| n.to_string());
+        let status = status.to_string();
         let values = [
             ("PORT", udp.as_str()),
             ("TLS_PORT", tls.as_str()),
             ("ALGORITHM", algorithm),
             ("DIR", &dir),
             ("CERT", "proxy"),
+            ("LOSE_METHOD", method),
+            ("LOSE_REQUESTS", &requests),
+            ("LOSE_STATUS", &status),
+            ("LOSE_REPLIES", &responses),
+            ("DELAY_MS", &delay),
         ];
         lab.fill("kamailio/tls.cfg", "tls.cfg", &values)?;
         let config = lab.fill("kamailio/kamailio.cfg", "kamailio.cfg", &values)?;

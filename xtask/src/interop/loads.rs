@@ -29,24 +29,29 @@ pub(crate) fn transactions(lab: &mut Lab, transport: &str) -> Result<String> {
     } else {
         Voip::answer(lab, transport, &[])?
     };
-    let sipp = if transport == "tls" {
-        // Debian's SIPp is built without TLS: socat puts its connection into one.
-        let port = ports(2)?;
-        let mut socat = Command::new("socat");
-        socat.arg(format!("TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr"));
-        socat.arg(format!("OPENSSL:{address},cafile=voip-ca.pem"));
-        lab.spawn("socat", &mut socat)?;
-        std::thread::sleep(Duration::from_millis(300));
-        Sipp::start(lab, "uac_options.xml", "tcp", Some(&format!("127.0.0.1:{port}")), &TRANSACTIONS)?
-    } else {
-        Sipp::start(lab, "uac_options.xml", transport, Some(&address), &TRANSACTIONS)?
-    };
+    let (target, inner) = through(lab, transport, &address)?;
+    let sipp = Sipp::start(lab, "uac_options.xml", inner, Some(&target), &TRANSACTIONS)?;
     let counts = sipp.finish(lab, &TRANSACTIONS, LIMIT)?;
     voip.interrupt(lab)?;
     Ok(format!(
         "{} transactions at {} a second, 0 unexpected, {} retransmissions",
         counts.successful, TRANSACTIONS.per_second, counts.retransmissions
     ))
+}
+
+/// Where SIPp sends to, and over what, so that it arrives at `address` over `transport`: Debian's SIPp is built without TLS, socat
+/// puts its connection into one.
+pub(crate) fn through<'a>(lab: &mut Lab, transport: &'a str, address: &str) -> Result<(String, &'a str)> {
+    if transport != "tls" {
+        return Ok((address.to_owned(), transport));
+    }
+    let port = ports(2)?;
+    let mut socat = Command::new("socat");
+    socat.arg(format!("TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr"));
+    socat.arg(format!("OPENSSL:{address},cafile=voip-ca.pem"));
+    lab.spawn("socat", &mut socat)?;
+    std::thread::sleep(Duration::from_millis(300));
+    Ok((format!("127.0.0.1:{port}"), "tcp"))
 }
 
 /// Both sides lose 5 % of what they should receive; no call fails.

@@ -2,10 +2,10 @@
 
 use super::{
     baresip::Baresip,
-    echo_load,
+    calls, echo_load,
     kamailio::Kamailio,
     lab::{Lab, finish, ports},
-    loads, offers,
+    loads, offers, proxied,
     sipp::{Load, MESSAGES, Sipp},
     sound::Sound,
     voip::Voip,
@@ -26,6 +26,7 @@ pub(crate) struct Scenario {
 }
 
 const SIPP: &[&str] = &["sipp"];
+const OVER_TLS: &[&str] = &["sipp", "socat", "openssl"];
 const BARESIP: &[&str] = &["baresip"];
 const KAMAILIO: &[&str] = &["kamailio", "openssl"];
 
@@ -49,6 +50,14 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "we-hold-sipp", peers: SIPP, run: offers::we_hold },
     Scenario { name: "we-hold-sipp-which-refuses", peers: SIPP, run: offers::our_hold_is_refused },
     Scenario { name: "we-hold-sipp-which-holds-too", peers: SIPP, run: offers::our_hold_meets_theirs },
+    Scenario { name: "calls-prack", peers: OVER_TLS, run: calls::prack },
+    Scenario { name: "calls-session-timer", peers: OVER_TLS, run: calls::session_timer },
+    Scenario { name: "calls-update", peers: OVER_TLS, run: calls::update },
+    Scenario { name: "calls-they-transfer", peers: OVER_TLS, run: calls::they_transfer },
+    Scenario { name: "calls-we-transfer", peers: OVER_TLS, run: calls::we_transfer },
+    Scenario { name: "calls-redirected", peers: OVER_TLS, run: calls::redirected },
+    Scenario { name: "calls-messages-and-keys", peers: OVER_TLS, run: calls::messages_and_keys },
+    Scenario { name: "calls-forked", peers: OVER_TLS, run: calls::forked_and_repeated },
     Scenario { name: "baresip-holds-us", peers: BARESIP, run: offers::baresip_holds },
     Scenario { name: "we-hold-baresip", peers: BARESIP, run: offers::we_hold_baresip },
     Scenario { name: "load-transactions-udp", peers: SIPP, run: |lab| loads::transactions(lab, "udp") },
@@ -90,6 +99,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "kamailio-call-udp", peers: KAMAILIO, run: |lab| kamailio_call(lab, "udp", "udp") },
     Scenario { name: "kamailio-call-tcp", peers: KAMAILIO, run: |lab| kamailio_call(lab, "tcp", "tcp") },
     Scenario { name: "kamailio-call-tls", peers: KAMAILIO, run: |lab| kamailio_call(lab, "tls", "tls") },
+    Scenario { name: "kamailio-forks", peers: KAMAILIO, run: proxied::parallel },
+    Scenario { name: "kamailio-hunts", peers: KAMAILIO, run: proxied::serial },
+    Scenario { name: "kamailio-loses", peers: KAMAILIO, run: proxied::faults },
     Scenario { name: "kamailio-call-mixed", peers: KAMAILIO, run: |lab| kamailio_call(lab, "udp", "tls") },
 ];
 

@@ -20,21 +20,30 @@ pub(crate) enum Step<'a> {
 
 /// Who sent the INVITE that began the dialog.
 #[derive(Clone, Copy, Eq, PartialEq)]
-enum Role {
+pub(crate) enum Role {
     Caller,
     Called,
 }
 
-struct Script {
+pub(crate) struct Script {
     role: Role,
     xml: String,
-    /// The CSeq of SIPp's last request.
+    /// The CSeq of SIPp's last request, and of its last INVITE.
     sequence: u32,
+    invited: u32,
+    /// The 2xx has come or gone.
+    established: bool,
+    /// What `<ereg>` has put somewhere, and nobody may look at.
+    variables: Vec<String>,
     /// The version of SIPp's last description, and its media.
     version: u32,
     media: String,
 }
 
+/// The end of a message without a body.
+pub(crate) const NOTHING: &str = "Content-Length: 0\n\n";
+/// What SIPp says in the dialogs it began, for its own tag.
+pub(crate) const TAG: &str = "[pid]t[call_number]";
 const CONTACT: &str = "Contact: <sip:tester@[local_ip]:[local_port];transport=[transport]>";
 
 /// SIPp calls, takes the steps, and hangs up.
@@ -47,26 +56,98 @@ pub(crate) fn caller(lab: &Lab, name: &str, steps: &[Step]) -> Result {
 /// SIPp is called, answers with this description, takes the steps, and hangs up.
 pub(crate) fn called(lab: &Lab, name: &str, answer: &str, steps: &[Step]) -> Result {
     let mut script = Script::new(Role::Called, name);
-    let save = |header: &str, variable: &str| {
-        format!(
-            r#"<ereg regexp=".*" search_in="hdr" header="{header}:" check_it="true" assign_to="{variable}"/>"#
-        )
-    };
-    let (from, to) = (save("From", "them"), save("To", "us"));
-    script.line(&format!(r#"<recv request="INVITE" rrs="true"><action>{from}{to}</action></recv>"#));
+    script.take_invite(&[]);
     let body = script.body(answer);
-    script.send(&format!(
-        "SIP/2.0 200 OK\n[last_Via:]\n[last_From:]\n[last_To:];tag=[pid]t[call_number]\n[last_Call-ID:]\n[last_CSeq:]\n{CONTACT}\n{body}"
-    ));
+    script.answer_invite("200 OK", TAG, &body);
     script.line(r#"<recv request="ACK"/>"#);
     steps.iter().for_each(|step| script.step(step));
     script.write(lab, name, true)
 }
 
 impl Script {
-    fn new(role: Role, name: &str) -> Self {
+    pub(crate) fn new(role: Role, name: &str) -> Self {
         let xml = format!("<?xml version=\"1.0\" encoding=\"ISO-8859-1\" ?>\n<scenario name=\"{name}\">\n");
-        Self { role, xml, sequence: 0, version: 0, media: String::new() }
+        Self {
+            role,
+            xml,
+            sequence: 0,
+            invited: 0,
+            established: false,
+            variables: Vec::new(),
+            version: 0,
+            media: String::new(),
+        }
+    }
+
+    /// Waits for a response whose headers match these patterns; a pattern's match is kept under the name of its header.
+    pub(crate) fn expect(&mut self, status: u16, headers: &[(&str, &str)]) {
+        let checks = self.checks("", headers);
+        self.established |= status == 200;
+        self.line(&format!(r#"<recv response="{status}" rrs="true">{checks}</recv>"#));
+    }
+
+    /// Waits for a request whose headers match.
+    pub(crate) fn take(&mut self, method: &str, headers: &[(&str, &str)]) {
+        let checks = self.checks("", headers);
+        self.line(&format!(r#"<recv request="{method}">{checks}</recv>"#));
+    }
+
+    fn checks(&mut self, prefix: &str, headers: &[(&str, &str)]) -> String {
+        let checks: String = headers
+            .iter()
+            .map(|(name, pattern)| {
+                let variable = format!("{prefix}{}", name.replace('-', ""));
+                let check = format!(
+                    r#"<ereg regexp="{pattern}" search_in="hdr" header="{name}:" check_it="true" assign_to="{variable}"/>"#
+                );
+                self.variables.push(variable);
+                check
+            })
+            .collect();
+        if checks.is_empty() { checks } else { format!("<action>{checks}</action>") }
+    }
+
+    /// Waits for an INVITE and keeps what a later answer to it needs.
+    pub(crate) fn take_invite(&mut self, headers: &[(&str, &str)]) {
+        let kept = [("From", ".*"), ("To", ".*"), ("Via", ".*"), ("CSeq", ".*")];
+        let checks = self.checks("invite", &[&kept, headers].concat());
+        self.line(&format!(r#"<recv request="INVITE" rrs="true">{checks}</recv>"#));
+    }
+
+    /// Answers the INVITE that was taken last, whatever came since, with this tag of our own.
+    pub(crate) fn answer_invite(&mut self, status: &str, tag: &str, rest: &str) {
+        self.established |= status.starts_with('2');
+        self.send(&format!(
+            "SIP/2.0 {status}\nVia:[$inviteVia]\nFrom:[$inviteFrom]\nTo:[$inviteTo];tag={tag}\n[last_Call-ID:]\nCSeq:[$inviteCSeq]\n{CONTACT}\n{rest}"
+        ));
+    }
+
+    /// SIPp hangs up, and waits for the answer.
+    pub(crate) fn hang_up(&mut self) {
+        self.request("BYE", "bye", NOTHING);
+        self.line(r#"<recv response="200"/>"#);
+    }
+
+    pub(crate) fn pause(&mut self, milliseconds: u32) {
+        self.line(&format!(r#"<pause milliseconds="{milliseconds}"/>"#));
+    }
+
+    /// Writes it down for a transport; over TLS somebody else encrypts, at the port `public`.
+    pub(crate) fn finish(mut self, lab: &Lab, name: &str, secure: Option<u16>) -> Result {
+        self.variables.sort();
+        self.variables.dedup();
+        if !self.variables.is_empty() {
+            let variables = self.variables.join(",");
+            self.line(&format!(r#"<Reference variables="{variables}"/>"#));
+        }
+        self.line("</scenario>");
+        if let Some(public) = secure {
+            self.xml = self.xml.replace("[transport]", "TLS");
+            if self.role == Role::Called {
+                self.xml = self.xml.replace("[local_port]", &public.to_string());
+            }
+        }
+        Ok(fs::write(lab.path(&format!("{name}.xml")), self.xml)?)
     }
 
     fn step(&mut self, step: &Step) {
@@ -76,6 +157,7 @@ impl Script {
                 self.request("INVITE", "invite", &body);
                 self.provisionals();
                 self.line(&format!(r#"<recv response="{expect}" rrs="true"/>"#));
+                self.established |= *expect < 300;
                 // The ACK of a refusal belongs to the INVITE's transaction, RFC 3261 §17.1.1.3.
                 self.request("ACK", if *expect < 300 { "ack" } else { "invite" }, "Content-Length: 0\n\n");
             }
@@ -83,6 +165,7 @@ impl Script {
                 self.request("INVITE", "invite", "Content-Length: 0\n\n");
                 self.provisionals();
                 self.line(r#"<recv response="200" rrs="true"/>"#);
+                self.established = true;
                 let body = self.body(answer);
                 self.request("ACK", "ack", &body);
             }
@@ -106,14 +189,14 @@ impl Script {
         self.line(r#"<pause milliseconds="300"/>"#);
     }
 
-    fn provisionals(&mut self) {
+    pub(crate) fn provisionals(&mut self) {
         for status in [100, 180] {
             self.line(&format!(r#"<recv response="{status}" optional="true"/>"#));
         }
     }
 
     /// A description, with a new version when it says something new.
-    fn body(&mut self, media: &str) -> String {
+    pub(crate) fn body(&mut self, media: &str) -> String {
         if self.media != media {
             self.version += 1;
             media.clone_into(&mut self.media);
@@ -127,24 +210,40 @@ impl Script {
         )
     }
 
-    fn request(&mut self, method: &str, branch: &str, rest: &str) {
-        if method != "ACK" {
-            self.sequence += 1;
+    pub(crate) fn request(&mut self, method: &str, branch: &str, rest: &str) {
+        match method {
+            "ACK" => {}
+            "INVITE" => {
+                self.sequence += 1;
+                self.invited = self.sequence;
+            }
+            _ => self.sequence += 1,
         }
-        let first =
-            self.sequence == 1 && self.role == Role::Caller && (method == "INVITE" || branch == "invite");
+        // An early dialog has its target too; what is sent to nobody yet goes where the call goes.
+        let first = self.role == Role::Caller && !self.established && branch == "invite";
         let uri = if first { "sip:[service]@[remote_ip]:[remote_port]" } else { "[next_url]" };
         let (from, to) = match self.role {
+            Role::Caller if first && method == "INVITE" => (
+                "From: <sip:tester@[local_ip]:[local_port]>;tag=[pid]t[call_number]",
+                "To: <sip:[service]@[remote_ip]:[remote_port]>",
+            ),
             Role::Caller => (
                 "From: <sip:tester@[local_ip]:[local_port]>;tag=[pid]t[call_number]",
                 "To: <sip:[service]@[remote_ip]:[remote_port]>[peer_tag_param]",
             ),
-            Role::Called => ("From:[$us];tag=[pid]t[call_number]", "To:[$them]"),
+            Role::Called => ("From:[$inviteTo];tag=[pid]t[call_number]", "To:[$inviteFrom]"),
         };
-        let number = self.sequence;
+        let number = if method == "ACK" { self.invited } else { self.sequence };
         self.send(&format!(
             "{method} {uri} SIP/2.0\nVia: SIP/2.0/[transport] [local_ip]:[local_port];rport;branch=z9hG4bK-[pid]-[call_number]-{branch}{number}\n\
              Max-Forwards: 70\n{from}\n{to}\nCall-ID: [call_id]\nCSeq: {number} {method}\n{CONTACT}\n{rest}"
+        ));
+    }
+
+    /// Answers a request other than INVITE: nothing confirms that it came, so it is not repeated by itself.
+    pub(crate) fn reply(&mut self, status: &str) {
+        self.line(&format!(
+            "<send><![CDATA[\n\nSIP/2.0 {status}\n[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]\n{CONTACT}\n{NOTHING}\n]]></send>"
         ));
     }
 
@@ -154,23 +253,21 @@ impl Script {
         ));
     }
 
-    fn send(&mut self, message: &str) {
+    pub(crate) fn send(&mut self, message: &str) {
         let retransmits = if message.starts_with("ACK") { "" } else { " retrans=\"500\"" };
         self.line(&format!("<send{retransmits}><![CDATA[\n\n{message}\n]]></send>"));
     }
 
-    fn line(&mut self, line: &str) {
+    pub(crate) fn line(&mut self, line: &str) {
         // Writing to a String cannot fail.
         let _ = writeln!(self.xml, "{line}");
     }
 
     fn write(mut self, lab: &Lab, name: &str, established: bool) -> Result {
         if established {
-            self.request("BYE", "bye", "Content-Length: 0\n\n");
-            self.line(r#"<recv response="200"/>"#);
+            self.hang_up();
         }
-        self.line("</scenario>");
-        Ok(fs::write(lab.path(&format!("{name}.xml")), self.xml)?)
+        self.finish(lab, name, None)
     }
 }
 

@@ -82,6 +82,10 @@ impl Sipp {
         Ok(Self { name: name.to_owned(), index: lab.spawn(name, command)?, port: 0 })
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     pub(crate) fn uri(&self, transport: &str) -> String {
         format!("sip:service@127.0.0.1:{};transport={transport}", self.port)
     }

@@ -43,6 +43,11 @@ impl Voip {
         }
     }
 
+    /// Waits for its end; gives the exit code.
+    pub(crate) fn code(&self, lab: &mut Lab, limit: Duration) -> Result<i32> {
+        lab.wait(self.index, limit).map_err(|why| self.explain(lab, &why.to_string()))
+    }
+
     /// Ends it as Ctrl-C would; that must give exit code 0.
     pub(crate) fn interrupt(&self, lab: &mut Lab) -> Result {
         match lab.interrupt(self.index)? {
