@@ -418,7 +418,7 @@ impl Transports {
         match action {
             Action::Transmit(transmit) if transmit.flow.transport == Transport::Udp => {
                 let flow = transmit.flow;
-                let sent = match self.udp.iter_mut().find(|socket| socket.named() == flow.local) {
+                let sent = match self.udp.iter_mut().find(|socket| socket.has(flow.local)) {
                     Some(socket) => socket.send(flow.remote, transmit.bytes),
                     None => Err(io::ErrorKind::AddrNotAvailable.into()),
                 };

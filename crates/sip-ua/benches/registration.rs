@@ -29,7 +29,11 @@ impl Setting {
     #[expect(clippy::disallowed_methods, reason = "`Instant` has no other constructor")]
     fn new() -> Self {
         let mut lab = Accounts::new(Instant::now());
-        let ids = (0..ACCOUNTS).map(|number| lab.register(number)).collect();
+        let mut register = |number| {
+            lab.advance(Duration::from_millis(1));
+            lab.register(number)
+        };
+        let ids = (0..ACCOUNTS).map(&mut register).collect();
         Self { lab, ids, next: 0 }
     }
 

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use sip_msg::{Allow, AllowEvents, Server, Supported, UserAgent};
-use sip_msg::{HeaderName, Method, Request, Response, StatusCode, Text};
+use sip_msg::{HeaderName, Host, Method, Request, Response, StatusCode, Text, Uri};
 use sip_txn::{ClientId, Ending, RequestError, SendOptions, ServerId, TransactionLayer};
 
 use crate::auth::{Heard, server_and_user};
@@ -91,6 +91,8 @@ pub(crate) struct Context {
     pub(crate) pace: Pace,
     /// What registrations stand on.
     pub(crate) flows: Flows,
+    /// The GRUU to answer calls with, by the user of our Contact and the domain of the account.
+    pub(crate) gruus: HashMap<(Text, Host), Uri>,
     pub(crate) heard: Heard,
     pub(crate) session_ids: SessionIds,
     pub(crate) clients: HashMap<ClientId, Owner>,
@@ -108,6 +110,7 @@ impl Context {
             instance: config.instance.clone().unwrap_or_else(|| instance(config.transactions.seed)),
             pace: Pace::new(config.registration_rate),
             flows: Flows::default(),
+            gruus: HashMap::new(),
             config,
             output: VecDeque::new(),
             heard: Heard::default(),

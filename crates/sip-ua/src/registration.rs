@@ -21,7 +21,7 @@ mod tests;
 
 use std::time::Instant;
 
-use sip_msg::{CSeq, CallId, From, Method, NameAddr, Request, Response, Text, To, Uri};
+use sip_msg::{CSeq, CallId, From, Host, Method, NameAddr, Request, Response, Text, To, Uri};
 use sip_txn::{ClientId, Ending, Flow};
 
 pub use account::Account;
@@ -114,8 +114,7 @@ impl Registration {
             Some(_) | None => vec![None],
         };
         let instance = account.instance.clone().unwrap_or_else(|| context.instance.clone());
-        let shared =
-            Shared { id, from_tag: context.ids.tag(), instance, flows: proxies.len(), account };
+        let shared = Shared { id, from_tag: context.ids.tag(), instance, flows: proxies.len(), account };
         let mut registration = Self {
             shared,
             bindings: Vec::new(),
@@ -236,6 +235,19 @@ impl Registration {
         NameAddr { display_name: account.display_name.clone(), uri: target::as_address(&account.aor) }
     }
 
+    /// The GRUU that calls to this account are answered with, if it wants one, and what such calls have: the user of our
+    /// Contact in the Request-URI, the account's domain in To.
+    pub(crate) fn gruu(&self) -> Option<((Text, Host), Option<&Uri>)> {
+        let account = &self.shared.account;
+        if account.gruu == GruuPolicy::Off {
+            return None;
+        }
+        let user = account.contact_user.as_deref().or_else(|| account.aor.raw_user())?;
+        let stands = self.status == RegistrationStatus::Registered;
+        let gruu = self.grant().filter(|_| stands).and_then(|grant| grant.gruus.of(account.gruu));
+        Some(((user.into(), account.aor.host()?), gruu))
+    }
+
     /// What requests of this account have: the way out, then the service route ([RFC 3608 §6.1]), and a GRUU or the registered
     /// address as Contact.
     ///
@@ -322,8 +334,7 @@ impl Registration {
     }
 
     fn go_on_leaving(&mut self, context: &mut Context, now: Instant, leaving: Leaving) {
-        let mut turn =
-            Turn { shared: &self.shared, context, now, others_stand: false, leaving: true };
+        let mut turn = Turn { shared: &self.shared, context, now, others_stand: false, leaving: true };
         let Some((first, others)) = self.bindings.split_first_mut() else { return };
         for binding in &mut *others {
             binding.leave(&mut turn, false);
@@ -337,7 +348,9 @@ impl Registration {
     /// A registrar without outbound has each flow as a binding of its own, and calls would ring us as often: one stays.
     fn keep_one_without_outbound(&mut self, context: &mut Context, now: Instant) {
         let ignored = |binding: &Binding| binding.stands() && !binding.is_outbound();
-        let Some(at) = self.bindings.iter().position(ignored).filter(|_| self.bindings.len() > 1) else { return };
+        let Some(at) = self.bindings.iter().position(ignored).filter(|_| self.bindings.len() > 1) else {
+            return;
+        };
         let mut kept = self.bindings.swap_remove(at);
         let mut turn = Turn { shared: &self.shared, context, now, others_stand: false, leaving: false };
         for mut other in self.bindings.drain(..) {

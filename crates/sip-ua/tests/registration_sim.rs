@@ -181,7 +181,8 @@ impl Town {
         let (phone, office) = (&self.phone, self.office);
         self.world.run_until(limit, |world| {
             let here = address(phone.borrow().home).to_string();
-            let leads_here = |bindings: &Vec<Uri>| bindings.len() == 1 && bindings[0].to_string().contains(&here);
+            let leads_here =
+                |bindings: &Vec<Uri>| bindings.len() == 1 && bindings[0].to_string().contains(&here);
             phone.borrow().are_all(RegistrationStatus::Registered)
                 && bindings(world, phone, office).iter().all(leads_here)
         })
@@ -249,7 +250,8 @@ fn live(seed: u64, outbound: bool, troubles: u32) {
 }
 
 fn seeds(count: u64, play: impl Fn(u64) + std::panic::RefUnwindSafe) {
-    let failed: Vec<u64> = (0..count).filter(|seed| std::panic::catch_unwind(|| play(*seed)).is_err()).collect();
+    let failed: Vec<u64> =
+        (0..count).filter(|seed| std::panic::catch_unwind(|| play(*seed)).is_err()).collect();
     assert!(failed.is_empty(), "seeds {failed:?}");
 }
 

@@ -35,6 +35,7 @@ pub(super) struct Socket {
     socket: Arc<UdpSocket>,
     errors: icmp::Errors,
     local: SocketAddr,
+    /// The address in flows: never a wildcard.
     named: SocketAddr,
     batch: Batch,
     waiting: VecDeque<(SocketAddr, Bytes)>,
@@ -80,9 +81,13 @@ impl Socket {
         self.local
     }
 
-    /// The address in flows: never a wildcard.
-    pub(super) fn named(&self) -> SocketAddr {
-        self.named
+    /// Whether datagrams from this address leave here. A wildcard has all addresses of the machine, new ones too, which the
+    /// layer is told by [`TransactionLayer::set_listening`](crate::TransactionLayer::set_listening).
+    pub(super) fn has(&self, address: SocketAddr) -> bool {
+        let any = self.local.ip().is_unspecified()
+            && self.local.is_ipv4() == address.is_ipv4()
+            && self.local.port() == address.port();
+        self.named == address || any
     }
 
     pub(super) fn dropped(&self) -> u64 {

@@ -27,7 +27,7 @@ impl Agent {
         }
         let id = RegistrationId(self.next_id());
         let registration = Registration::start(&mut self.context, now, id, account)?;
-        self.registrations.insert(id, registration);
+        self.registrations.insert(id, Box::new(registration));
         self.with_registration(id, |_, _| {});
         self.pump(now);
         Ok(id)
@@ -201,6 +201,12 @@ impl Agent {
     ) {
         let Some(registration) = self.registrations.get_mut(&id) else { return };
         run(registration, &mut self.context);
+        if let Some((key, gruu)) = registration.gruu() {
+            match gruu {
+                Some(gruu) => self.context.gruus.insert(key, gruu.clone()),
+                None => self.context.gruus.remove(&key),
+            };
+        }
         let next = registration.poll_timeout();
         reschedule(&mut self.schedule, Timed::Registration(id), &mut registration.scheduled, next);
         if registration.is_finished() {

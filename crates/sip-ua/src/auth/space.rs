@@ -153,6 +153,7 @@ impl Space {
         if self.sent.len() >= MAX_SENT {
             self.sent.remove(0);
         }
+        self.sent.reserve_exact(1);
         self.sent.push(Sent { count, cnonce, uri: request.uri_text().detach() });
         Some(answer)
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sdp::SessionDescription;
-use sip_msg::{Contact, Expires, Reason, RecordRoute};
+use sip_msg::{Contact, Expires, Reason, RecordRoute, To};
 use sip_msg::{Class, Request, Response, StatusCode, Text, Uri};
 use sip_txn::{Flow, ServerId};
 
@@ -137,9 +137,12 @@ impl InviteUsage {
         let tag = context.ids.tag();
         let secure = is_secure(&request);
         let user = request.uri().ok().and_then(|uri| uri.raw_user().map(Text::from));
-        let contact =
-            target::contact(&context.layer, flow.transport, Some(&flow.remote), user.as_deref(), secure)
-                .detach();
+        // RFC 5627 §4.4.1: the GRUU of the account that was called.
+        let called = request.headers().get::<To>().ok().flatten().and_then(|to| to.uri().host());
+        let gruu = user.clone().zip(called).and_then(|key| context.gruus.get(&key));
+        let made =
+            || target::contact(&context.layer, flow.transport, Some(&flow.remote), user.as_deref(), secure);
+        let contact = gruu.cloned().unwrap_or_else(made).detach();
         let mut dialog = Dialog::of_request(&request, &tag, contact)?;
         dialog.keep_to(&flow, &request);
         let expires = request.headers().get::<Expires>().ok().flatten();

@@ -73,9 +73,11 @@ mod tests {
         assert_eq!([secs(1, false), secs(3, false), secs(9, false)], [60, 240, 1800]);
         assert_eq!([secs(1, true), secs(3, true), secs(9, true)], [180, 720, 1800]);
         let mut ids = Ids::new([4; 32]);
-        let waits: Vec<Duration> =
-            (0..1000).map(|_| BackOff::OUTBOUND.wait(&mut ids, 1, false)).collect();
+        let waits: Vec<Duration> = (0..1000).map(|_| BackOff::OUTBOUND.wait(&mut ids, 1, false)).collect();
         let (least, most) = (waits.iter().min().unwrap(), waits.iter().max().unwrap());
-        assert!((30..31).contains(&least.as_secs()) && (59..=60).contains(&most.as_secs()), "{least:?} {most:?}");
+        assert!(
+            (30..31).contains(&least.as_secs()) && (59..=60).contains(&most.as_secs()),
+            "{least:?} {most:?}"
+        );
     }
 }

@@ -169,7 +169,9 @@ impl Binding {
             State::Waiting(_) | State::Registering { .. } if self.failures >= threshold.max(1) => {
                 RegistrationStatus::Failed
             }
-            State::Waiting(_) | State::Registering { .. } if self.is_bound(now) => RegistrationStatus::Registered,
+            State::Waiting(_) | State::Registering { .. } if self.is_bound(now) => {
+                RegistrationStatus::Registered
+            }
             State::Waiting(_) | State::Registering { .. } => RegistrationStatus::Registering,
         }
     }
@@ -535,7 +537,7 @@ impl Binding {
         let me = Own { contact: &sent, instance: &shared.instance, reg_id: self.reg_id };
         let own = me.find(&contacts);
         let remains: Vec<Uri> =
-            own.into_iter().flat_map(|own| me.remains(&contacts, own)).cloned().take(REMAINS).collect();
+            own.into_iter().flat_map(|own| me.remains(&contacts, own)).take(REMAINS).cloned().collect();
         for old in remains {
             self.hold(old);
         }

@@ -62,7 +62,7 @@ pub(super) fn latest_refresh(granted: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use sip_msg::{Contact, Headers, HeaderName};
+    use sip_msg::{Contact, HeaderName, Headers};
 
     use super::*;
 

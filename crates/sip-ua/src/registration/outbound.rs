@@ -71,7 +71,9 @@ pub(super) fn keep_alive(transport: Transport, headers: &Headers) -> Plan {
     let secs = Duration::from_secs;
     let (probe, usual) = match transport {
         Transport::Udp => (Probe::Stun, (secs(24), secs(29))),
-        Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => (Probe::Ping, (secs(95), secs(120))),
+        Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
+            (Probe::Ping, (secs(95), secs(120)))
+        }
     };
     match headers.get::<FlowTimer>() {
         Ok(Some(FlowTimer(seconds))) if seconds > 0 => Plan::within(probe, secs(seconds.into())),
@@ -84,7 +86,7 @@ pub(super) fn keep_alive(transport: Transport, headers: &Headers) -> Plan {
 /// [RFC 4122 §4.4]: https://www.rfc-editor.org/rfc/rfc4122#section-4.4
 pub(crate) fn instance(seed: [u8; 32]) -> Text {
     let mut random = ChaCha20Rng::from_seed(seed);
-    random.set_stream(0x69_64);
+    random.set_stream(0x6964);
     let mut octets = [0; 16];
     random.fill_bytes(&mut octets);
     let [.., version, _, variant, _, _, _, _, _, _, _] = &mut octets;

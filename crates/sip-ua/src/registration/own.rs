@@ -38,7 +38,9 @@ impl Own<'_> {
     ) -> impl Iterator<Item = &'b Uri> {
         let this = *self;
         let other = move |contact: &&ContactAddress| {
-            !std::ptr::eq(*contact, own) && this.is_mine(contact) && !contact.name_addr.uri.equivalent(&own.name_addr.uri)
+            !std::ptr::eq(*contact, own)
+                && this.is_mine(contact)
+                && !contact.name_addr.uri.equivalent(&own.name_addr.uri)
         };
         contacts.iter().filter(other).map(|contact| &contact.name_addr.uri)
     }
@@ -87,10 +89,38 @@ mod tests {
     fn our_binding_is_found_by_instance_then_by_uri_then_as_the_only_one() {
         const ALICE: &str = "sip:alice@192.0.2.1:5060";
         let cases: [(u32, &[&str], (Option<u32>, usize)); 8] = [
-            (1, &["<sip:alice@192.0.2.9>;expires=3", "<sip:ALICE@192.0.2.1>;expires=9, <sip:alice@192.0.2.1:5060>;expires=7"], (Some(7), 0)),
-            (1, &["<sip:alice@192.0.2.1:5060>;expires=3", "<sip:x@198.51.100.1>;+sip.instance=\"<urn:uuid:1>\";reg-id=1;expires=7"], (Some(7), 0)),
-            (1, &["<sip:alice@192.0.2.1:5060>;+sip.instance=\"<urn:uuid:1>\";expires=3", "<sip:old@192.0.2.1>;+sip.instance=\"<URN:UUID:1>\""], (Some(3), 1)),
-            (2, &["<sip:a@192.0.2.1>;+sip.instance=\"<urn:uuid:1>\";reg-id=1;expires=3", "<sip:b@192.0.2.1>;+sip.instance=\"<urn:uuid:1>\";reg-id=2;expires=7"], (Some(7), 0)),
+            (
+                1,
+                &[
+                    "<sip:alice@192.0.2.9>;expires=3",
+                    "<sip:ALICE@192.0.2.1>;expires=9, <sip:alice@192.0.2.1:5060>;expires=7",
+                ],
+                (Some(7), 0),
+            ),
+            (
+                1,
+                &[
+                    "<sip:alice@192.0.2.1:5060>;expires=3",
+                    "<sip:x@198.51.100.1>;+sip.instance=\"<urn:uuid:1>\";reg-id=1;expires=7",
+                ],
+                (Some(7), 0),
+            ),
+            (
+                1,
+                &[
+                    "<sip:alice@192.0.2.1:5060>;+sip.instance=\"<urn:uuid:1>\";expires=3",
+                    "<sip:old@192.0.2.1>;+sip.instance=\"<URN:UUID:1>\"",
+                ],
+                (Some(3), 1),
+            ),
+            (
+                2,
+                &[
+                    "<sip:a@192.0.2.1>;+sip.instance=\"<urn:uuid:1>\";reg-id=1;expires=3",
+                    "<sip:b@192.0.2.1>;+sip.instance=\"<urn:uuid:1>\";reg-id=2;expires=7",
+                ],
+                (Some(7), 0),
+            ),
             (1, &["<sip:x@198.51.100.1:1024>;expires=50"], (Some(50), 0)),
             (1, &["<sip:x@198.51.100.1:1024>;+sip.instance=\"<urn:uuid:2>\";expires=50"], (None, 0)),
             (1, &["<sip:x@198.51.100.1>", "<sip:y@198.51.100.1>"], (None, 0)),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use sip_msg::{
-    CallId, Challenge, Contact, Expires, HeaderName, Method, MinExpires, Request, Require, RetryAfter,
-    Route, StatusCode, Supported, WwwAuthenticate,
+    CallId, Challenge, Contact, Expires, HeaderName, Method, MinExpires, Request, Require, RetryAfter, Route,
+    StatusCode, Supported, WwwAuthenticate,
 };
 use sip_txn::{Input, Transport};
 
@@ -111,8 +111,7 @@ fn a_challenge_is_answered_and_the_nonce_used_for_the_refresh() {
     bind(&mut lab, &second, &["<sip:alice@192.0.2.1:5060>;expires=60"]);
     assert!(matches!(lab.event(), Some(Event::Registered { .. })));
     let third = next_register(&mut lab, secs(54)).unwrap();
-    let text =
-        String::from_utf8(third.headers().raw(HeaderName::AUTHORIZATION).unwrap().to_vec()).unwrap();
+    let text = String::from_utf8(third.headers().raw(HeaderName::AUTHORIZATION).unwrap().to_vec()).unwrap();
     assert!(text.contains("nc=00000002"), "{text}");
     // The registrar has forgotten the nonce meanwhile, and says no more than that: not a wrong password.
     lab.receive(challenge(&third, "n2"));
@@ -466,7 +465,8 @@ fn contact_uri(text: &str) -> Uri {
 fn what_an_earlier_life_has_left_behind_is_removed() {
     let mut lab = Scripted::new();
     let (_, first) = register(&mut lab);
-    let instance = first.headers().require::<Contact>().unwrap().address().unwrap().instance().unwrap().to_owned();
+    let instance =
+        first.headers().require::<Contact>().unwrap().address().unwrap().instance().unwrap().to_owned();
     let old = format!("<sip:alice@192.0.2.77>;expires=900;+sip.instance=\"<{instance}>\"");
     let own = "<sip:alice@192.0.2.1:5060>;expires=60";
     bind(&mut lab, &first, &[&old, own]);
@@ -528,7 +528,8 @@ fn many_accounts_begin_one_after_the_other_and_refresh_apart() {
 #[test]
 fn an_account_lends_its_route_its_gruu_and_its_password() {
     let mut lab = Scripted::new();
-    let asked = account().gruu(GruuPolicy::Public).outbound_proxies(vec!["sip:192.0.2.2:5070;lr".parse().unwrap()]);
+    let asked =
+        account().gruu(GruuPolicy::Public).outbound_proxies(vec!["sip:192.0.2.2:5070;lr".parse().unwrap()]);
     let id = lab.agent.register(lab.now, asked).unwrap();
     let first = lab.sent_request(&Method::REGISTER);
     assert!(supports(&first, "path") && supports(&first, "gruu") && !supports(&first, "outbound"));
@@ -537,7 +538,12 @@ fn an_account_lends_its_route_its_gruu_and_its_password() {
     let mut response = answer(&first, 200, "r");
     response.headers_mut().remove(HeaderName::CONTACT);
     let lines = [
-        (HeaderName::CONTACT, format!("<sip:alice@192.0.2.1:5060>;expires=60;+sip.instance=\"<{instance}>\";pub-gruu=\"sip:alice@example.com;gr=x\"")),
+        (
+            HeaderName::CONTACT,
+            format!(
+                "<sip:alice@192.0.2.1:5060>;expires=60;+sip.instance=\"<{instance}>\";pub-gruu=\"sip:alice@example.com;gr=x\""
+            ),
+        ),
         (HeaderName::SERVICE_ROUTE, "<sip:p1.example.com;lr>, <sip:p2.example.com;lr>".to_owned()),
         (HeaderName::PATH, "<sip:edge.example.com;lr;ob>".to_owned()),
     ];
@@ -559,17 +565,33 @@ fn an_account_lends_its_route_its_gruu_and_its_password() {
     lab.receive(challenge(&invite, "n"));
     lab.sent_request(&Method::ACK);
     assert!(lab.sent_request(&Method::INVITE).headers().contains(HeaderName::AUTHORIZATION));
+    // A call to the account is answered with the GRUU, one to somebody else is not.
+    for (to, contact) in
+        [("192.0.2.2:5060", "sip:alice@example.com;gr=x"), ("example.org", "sip:alice@192.0.2.1:5060")]
+    {
+        let mut incoming = lab.peer_request(Method::INVITE, 1, None);
+        incoming.headers_mut().replace(&To::new(contact_uri(&format!("sip:alice@{to}"))));
+        incoming.headers_mut().replace(&CallId(to.into()));
+        lab.receive(incoming);
+        let Some(Event::Incoming { dialog, .. }) = lab.event() else { panic!("a call comes in") };
+        assert_eq!(lab.agent.dialog(dialog).unwrap().contact().to_string(), contact);
+    }
     // The refresh brings neither: from then on there is none.
     let refresh = next_register(&mut lab, secs(54)).unwrap();
     assert!(lab.now < lab.agent.granted(id).unwrap().until - secs(29), "halfway, for the GRUU's sake");
     bind(&mut lab, &refresh, &["<sip:alice@192.0.2.1:5060>;expires=60"]);
-    let asked = crate::OutOfDialog::new(Method::OPTIONS, lab.agent.identity(id).unwrap(), "sip:bob@192.0.2.2".parse().unwrap());
+    let asked = crate::OutOfDialog::new(
+        Method::OPTIONS,
+        lab.agent.identity(id).unwrap(),
+        "sip:bob@192.0.2.2".parse().unwrap(),
+    );
     lab.skip_sent();
     lab.agent.request(lab.now, asked.account(id)).unwrap();
     let options = lab.sent_request(&Method::OPTIONS);
     assert_eq!(options.headers().all::<Route>().count(), 1);
     assert_eq!(contacts(&options), ["<sip:alice@192.0.2.1:5060>"]);
-    let unknown = crate::Invite::new(NameAddr::new(contact_uri("sip:a@b")), contact_uri("sip:b@192.0.2.2")).account(RegistrationId(99));
+    let unknown = crate::Invite::new(NameAddr::new(contact_uri("sip:a@b")), contact_uri("sip:b@192.0.2.2"))
+        .account(RegistrationId(99));
     let error = lab.agent.invite(lab.now, unknown, Box::new(crate::scripted::Plan::default())).unwrap_err();
     assert_eq!(error, CommandError::Unknown);
 }
@@ -598,7 +620,10 @@ fn a_flow_that_does_not_answer_is_replaced() {
     let first = lab.sent_request(&Method::REGISTER);
     assert!(supports(&first, "outbound") && supports(&first, "path"));
     let own = contacts(&first);
-    assert!(own[0].starts_with("<sip:alice@192.0.2.1:40001;transport=tcp;ob>;+sip.instance=\"<urn:uuid:"), "{own:?}");
+    assert!(
+        own[0].starts_with("<sip:alice@192.0.2.1:40001;transport=tcp;ob>;+sip.instance=\"<urn:uuid:"),
+        "{own:?}"
+    );
     assert!(own[0].contains(";reg-id=1;"), "{own:?}");
     outbound_ok(&mut lab, &first, Some(50));
     assert!(lab.agent.granted(id).unwrap().outbound);
@@ -710,7 +735,10 @@ fn a_push_service_wakes_us() {
     let id = lab.agent.register(lab.now, account().push(push("one"))).unwrap();
     let first = lab.sent_request(&Method::REGISTER);
     let own = contacts(&first);
-    assert!(own[0].starts_with("<sip:alice@192.0.2.1:5060;pn-provider=acme;pn-param=p;pn-prid=one>"), "{own:?}");
+    assert!(
+        own[0].starts_with("<sip:alice@192.0.2.1:5060;pn-provider=acme;pn-param=p;pn-prid=one>"),
+        "{own:?}"
+    );
     assert!(own[0].contains(";+sip.pnsreg;"));
     let granted = |lab: &mut Scripted, sent: &Request, caps: &str| {
         let mut response = answer(sent, 200, "r");
@@ -730,7 +758,10 @@ fn a_push_service_wakes_us() {
     lab.agent.set_push(lab.now, id, Some(push("two"))).unwrap();
     let fourth = lab.sent_request(&Method::REGISTER);
     let own = contacts(&fourth);
-    assert!(own[0].contains("pn-prid=two") && own[1].contains("pn-prid=one") && own[1].ends_with("expires=0"), "{own:?}");
+    assert!(
+        own[0].contains("pn-prid=two") && own[1].contains("pn-prid=one") && own[1].ends_with("expires=0"),
+        "{own:?}"
+    );
     granted(&mut lab, &fourth, "*;+sip.pns=\"acme\"");
     let call = crate::Invite::new(lab.agent.identity(id).unwrap(), "sip:bob@192.0.2.2".parse().unwrap());
     lab.agent.invite(lab.now, call.account(id), Box::new(crate::scripted::Plan::default())).unwrap();
@@ -783,7 +814,10 @@ fn a_register_under_way_is_given_up_when_the_address_changes() {
     let second = lab.sent_request(&Method::REGISTER);
     assert!(number(&second) > number(&first));
     let sent = contacts(&second);
-    assert!(sent[0].starts_with("<sip:alice@192.0.2.99:5060>") && sent[1].contains("192.0.2.1:5060"), "{sent:?}");
+    assert!(
+        sent[0].starts_with("<sip:alice@192.0.2.99:5060>") && sent[1].contains("192.0.2.1:5060"),
+        "{sent:?}"
+    );
     // The answer to the old one comes late, and says nothing any more.
     bind(&mut lab, &first, &["<sip:alice@192.0.2.1:5060>;expires=60"]);
     assert!(lab.event().is_none());

@@ -28,7 +28,8 @@ impl Accounts {
     pub(crate) fn register(&mut self, number: u32) -> RegistrationId {
         let aor: Uri = format!("sip:user{number:06}@127.0.0.1:5070").parse().expect("a URI");
         let credentials = Credentials::new(format!("user{number:06}"), "a password");
-        let id = self.agent.register(self.now, Account::new(aor).credentials(credentials)).expect("it is sent");
+        let id =
+            self.agent.register(self.now, Account::new(aor).credentials(credentials)).expect("it is sent");
         let challenged = answer(&self.sent().expect("a REGISTER"));
         self.receive(challenged);
         let granted = answer(&self.sent().expect("another"));
