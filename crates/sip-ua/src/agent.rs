@@ -1,6 +1,7 @@
 //! The core: routes what the transaction layer reports to calls, registrations and requests.
 
 mod authentication;
+mod publications;
 mod refer;
 mod subscriptions;
 mod watchers;
@@ -22,7 +23,7 @@ use crate::config::Config;
 use crate::context::{Context, Owner};
 use crate::dialog::{Dialog, DialogKey};
 use crate::error::CommandError;
-use crate::event::{DialogId, Event, IncomingRequestId, Output, ReferId, RegistrationId, RequestId, SubscriptionId};
+use crate::event::{DialogId, Event, IncomingRequestId, Output, PublicationId, ReferId, RegistrationId, RequestId, SubscriptionId};
 use crate::identity;
 use crate::invite::session_timer::too_short;
 use crate::invite::forks::Fork;
@@ -32,6 +33,7 @@ use crate::invite::info::InfoDtmf;
 use crate::invite::snapshot::ResumeError;
 use crate::invite::{Arrival, InviteUsage, final_response, offer_answer};
 use crate::media_plan::MediaPlan;
+use crate::publication::Publication;
 use crate::refer::Referral;
 use crate::subscription::{Subscription, Watcher};
 use crate::policy::{Admission, Policy, TargetSource, Violation};
@@ -60,6 +62,7 @@ pub struct Agent {
     referrals: BTreeMap<ReferId, Referral>,
     subscriptions: BTreeMap<SubscriptionId, Subscription>,
     watchers: BTreeMap<SubscriptionId, Watcher>,
+    publications: BTreeMap<PublicationId, Publication>,
     schedule: BTreeSet<(Instant, Timed)>,
     /// What an OPTIONS is answered with.
     options_status: StatusCode,
@@ -87,6 +90,7 @@ enum Timed {
     Incoming(IncomingRequestId),
     Refer(ReferId),
     Subscription(SubscriptionId),
+    Publication(PublicationId),
     Credentials(CredentialsId),
 }
 
@@ -103,6 +107,7 @@ impl Agent {
             referrals: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
             watchers: BTreeMap::new(),
+            publications: BTreeMap::new(),
             schedule: BTreeSet::new(),
             options_status: StatusCode::OK,
             admission: Admission::default(),
@@ -514,6 +519,7 @@ impl Agent {
             && self.referrals.is_empty()
             && self.subscriptions.is_empty()
             && self.watchers.is_empty()
+            && self.publications.is_empty()
             && self.context.subscriptions.is_empty()
             && self.waiting.len() == 0
             && self.context.heard.is_empty()
@@ -570,6 +576,7 @@ impl Agent {
                 Timed::Incoming(id) => self.answer_late(now, id),
                 Timed::Refer(id) => self.referral_timeout(now, id),
                 Timed::Subscription(id) => self.subscription_timeout(now, id),
+                Timed::Publication(id) => self.publication_timeout(now, id),
                 Timed::Credentials(id) => drop(self.go_on(now, id, None)),
             }
             self.pump(now);
@@ -747,6 +754,7 @@ impl Agent {
             }
             Some(Owner::Refer(id)) => self.referral_answered(now, id, client, Ok(response)),
             Some(Owner::Subscription(id)) => self.subscription_answered(now, id, client, Ok(response)),
+            Some(Owner::Publication(id)) => self.publication_answered(now, id, client, &Ok(response)),
             None => {}
         }
     }
@@ -792,6 +800,7 @@ impl Agent {
             }
             Some(Owner::Refer(id)) => self.referral_answered(now, id, client, Err(ending)),
             Some(Owner::Subscription(id)) => self.subscription_answered(now, id, client, Err(ending)),
+            Some(Owner::Publication(id)) => self.publication_answered(now, id, client, &Err(ending)),
             None => {}
         }
     }

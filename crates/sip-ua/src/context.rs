@@ -10,7 +10,7 @@ use sip_txn::{ClientId, Ending, RequestError, SendOptions, ServerId, Transaction
 use crate::auth::{Heard, server_and_user};
 use crate::config::Config;
 use crate::dialog::{Dialog, DialogKey};
-use crate::event::{DialogId, Event, Output, ReferId, RegistrationId, RequestId, SubscriptionId};
+use crate::event::{DialogId, Event, Output, PublicationId, ReferId, RegistrationId, RequestId, SubscriptionId};
 use crate::ids::Ids;
 use crate::refer::PACKAGE;
 use crate::invite::replaces;
@@ -47,6 +47,7 @@ pub(crate) enum Owner {
     Refer(ReferId),
     /// A subscription in dialogs of its own, whichever side we are.
     Subscription(SubscriptionId),
+    Publication(PublicationId),
 }
 
 /// What finds a subscription in a dialog of its own, before its dialog is whole and whatever fork answers: Call-ID and our

@@ -37,6 +37,10 @@ pub struct ReferId(pub(crate) u64);
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SubscriptionId(pub(crate) u64);
 
+/// A publication of ours.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct PublicationId(pub(crate) u64);
+
 macro_rules! display_as_number {
     ($($id:ty),*) => { $(
         impl fmt::Display for $id {
@@ -46,7 +50,7 @@ macro_rules! display_as_number {
         }
     )* };
 }
-display_as_number!(DialogId, RegistrationId, RequestId, IncomingRequestId, ReferId, SubscriptionId);
+display_as_number!(DialogId, RegistrationId, RequestId, IncomingRequestId, ReferId, SubscriptionId, PublicationId);
 
 /// Who did it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -265,6 +269,29 @@ pub enum Event {
         /// The NOTIFY.
         request: Request,
     },
+    /// A server has a state of ours; said again after each refresh.
+    Published {
+        /// The publication.
+        id: PublicationId,
+        /// The time granted.
+        expires: Duration,
+    },
+    /// A PUBLISH came to nothing.
+    PublicationFailed {
+        /// The publication.
+        id: PublicationId,
+        /// What the server said; `None` when nobody answered.
+        status: Option<StatusCode>,
+        /// One line for a person.
+        reason: Text,
+        /// When we try again by ourselves; `None`: never, and the id is no longer known.
+        will_retry_in: Option<Duration>,
+    },
+    /// A state of ours is taken back; the id is no longer known.
+    Unpublished {
+        /// The publication.
+        id: PublicationId,
+    },
     /// Somebody subscribes to a package of [`Config::notifies`](crate::Config::notifies): accept with the state of now
     /// ([`notify`](crate::Agent::notify)) or refuse with [`refuse_subscription`](crate::Agent::refuse_subscription).
     ///
@@ -388,6 +415,9 @@ impl Event {
             Self::ReferProgress { .. }
             | Self::Referred { .. }
             | Self::Notified { .. }
+            | Self::Published { .. }
+            | Self::PublicationFailed { .. }
+            | Self::Unpublished { .. }
             | Self::Subscription { .. }
             | Self::SubscriberGone { .. }
             | Self::SubscriptionEnded { .. } => None,

@@ -87,6 +87,7 @@ mod invite;
 mod media_plan;
 mod refer;
 pub mod policy;
+mod publication;
 pub mod registrar;
 mod registration;
 mod request;
@@ -104,7 +105,7 @@ pub use command::{Invite, OutOfDialog, Reply};
 pub use config::{Config, Limits};
 pub use dialog::{Dialog, Role};
 pub use error::CommandError;
-pub use event::{DialogId, Event, IncomingRequestId, Output, ReferId, RegistrationId, RequestId, Side, SubscriptionId};
+pub use event::{DialogId, Event, IncomingRequestId, Output, PublicationId, ReferId, RegistrationId, RequestId, Side, SubscriptionId};
 pub use invite::info::InfoDtmf;
 pub use invite::forks::{EarlyMedia, Forks};
 pub use invite::redirect::Redirects;
@@ -116,5 +117,6 @@ pub use session_id::SessionIdentifier;
 pub use registration::{
     Account, BackOff, Grant, GruuPolicy, Gruus, Outbound, Push, PushSupport, RegistrationStatus,
 };
+pub use publication::Publish;
 pub use refer::{Refer, ReferRequest, Transfer, TransferError, TransferTo};
 pub use subscription::{Package, Retry, Subscribe, SubscriptionEnd, Termination};

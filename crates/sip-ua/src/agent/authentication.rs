@@ -107,6 +107,7 @@ impl Agent {
                 let ours = self.subscriptions.get(id).map(|subscription| &subscription.auth);
                 ours.or_else(|| self.watchers.get(id).map(|watcher| &watcher.auth))
             }
+            Owner::Publication(id) => self.publications.get(id).map(|publication| &publication.auth),
         }
     }
 
@@ -120,6 +121,7 @@ impl Agent {
                 let ours = self.subscriptions.get_mut(id).map(|subscription| &mut subscription.auth);
                 ours.or_else(|| self.watchers.get_mut(id).map(|watcher| &mut watcher.auth))
             }
+            Owner::Publication(id) => self.publications.get_mut(id).map(|publication| &mut publication.auth),
         }
     }
 

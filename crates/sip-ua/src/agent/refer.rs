@@ -488,7 +488,7 @@ impl Agent {
 /// follows (RFC 4488 §4).
 fn accepted(
     context: &Context,
-    calls: &std::collections::BTreeMap<DialogId, crate::invite::InviteUsage>,
+    calls: &std::collections::BTreeMap<DialogId, Box<crate::invite::InviteUsage>>,
     referral: &Referral,
     reports: bool,
 ) -> Response {

@@ -5,7 +5,7 @@ use sip_msg::{
 use super::*;
 use crate::command::Invite;
 use crate::refer::ReferRequest;
-use crate::scripted::{Plan, SDP, Scripted, T1, answer, describe, number};
+use crate::scripted::{Plan, Scripted, T1, number};
 
 const LINK: &str = "<sip:carol@192.0.2.2>";
 
