@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use sip_msg::{NameAddr, Text, Uri, UriError};
 use sip_ua::auth::Credentials;
+use sip_ua::{BackOff, GruuPolicy, Outbound, Push};
 
-/// An address-of-record, where it registers, and the password it answers challenges with.
+/// An address-of-record, where and how it registers, and the password it answers challenges with.
 ///
 /// ```
 /// use voip::Account;
@@ -16,13 +17,9 @@ use sip_ua::auth::Credentials;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Account {
-    aor: Uri,
-    display_name: Option<Text>,
-    registrar: Option<Uri>,
-    proxies: Vec<Uri>,
+    settings: sip_ua::Account,
     auth_user: Option<Text>,
     password: Option<Secret>,
-    expires: Duration,
 }
 
 /// A password; it shows itself to nobody.
@@ -46,15 +43,8 @@ impl Account {
     pub fn new(aor: &str) -> Result<Self, UriError> {
         let aor = Uri::parse(aor.to_owned())?;
         let password = aor.password().map(|password| Secret(password.as_ref().into()));
-        Ok(Self {
-            aor: aor.without_password(),
-            display_name: None,
-            registrar: None,
-            proxies: Vec::new(),
-            auth_user: None,
-            password,
-            expires: Duration::from_secs(3600),
-        })
+        let settings = sip_ua::Account::new(aor.without_password());
+        Ok(Self { settings, auth_user: None, password })
     }
 
     /// The password for digest authentication.
@@ -73,16 +63,14 @@ impl Account {
 
     /// The name shown to the people we call.
     #[must_use]
-    pub fn display_name(mut self, name: &str) -> Self {
-        self.display_name = Some(name.into());
-        self
+    pub fn display_name(self, name: &str) -> Self {
+        self.with(|settings| settings.display_name(name))
     }
 
     /// Where to register, if not at the domain of the address.
     #[must_use]
-    pub fn registrar(mut self, registrar: Uri) -> Self {
-        self.registrar = Some(registrar);
-        self
+    pub fn registrar(self, registrar: Uri) -> Self {
+        self.with(|settings| settings.registrar(registrar))
     }
 
     /// One more outbound proxy that requests go through, after those given before: a pre-loaded route
@@ -91,21 +79,92 @@ impl Account {
     /// [RFC 3261 §8.1.2]: https://www.rfc-editor.org/rfc/rfc3261#section-8.1.2
     #[must_use]
     pub fn proxy(mut self, proxy: Uri) -> Self {
-        self.proxies.push(proxy.with_param("lr", None));
+        self.settings.outbound_proxies.push(proxy.with_param("lr", None));
         self
+    }
+
+    /// Keeps a connection open and is reached over it, behind whatever NAT ([RFC 5626]); over several if
+    /// [`Outbound::proxy`] names several.
+    ///
+    /// ```
+    /// use voip::{Account, Outbound, Uri};
+    ///
+    /// let proxy = |uri: &str| Uri::parse(uri.to_owned());
+    /// let outbound = Outbound::new().proxy(proxy("sip:a.example.com;lr")?).proxy(proxy("sip:b.example.com;lr")?);
+    /// let alice = Account::new("sip:alice@example.com")?.outbound(outbound);
+    /// # Ok::<(), voip::UriError>(())
+    /// ```
+    ///
+    /// [RFC 5626]: https://www.rfc-editor.org/rfc/rfc5626
+    #[must_use]
+    pub fn outbound(self, outbound: Outbound) -> Self {
+        self.with(|settings| settings.outbound(outbound))
+    }
+
+    /// Which device this is: a URN that stays the same when it restarts ([RFC 5626 §4.1]), as in
+    /// `urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6`. A random one for each endpoint when not said.
+    ///
+    /// [RFC 5626 §4.1]: https://www.rfc-editor.org/rfc/rfc5626#section-4.1
+    #[must_use]
+    pub fn instance(self, urn: &str) -> Self {
+        self.with(|settings| settings.instance(urn))
+    }
+
+    /// Asks for an address that reaches this very device, and calls with it ([RFC 5627]).
+    ///
+    /// [RFC 5627]: https://www.rfc-editor.org/rfc/rfc5627
+    #[must_use]
+    pub fn gruu(self, gruu: GruuPolicy) -> Self {
+        self.with(|settings| settings.gruu(gruu))
+    }
+
+    /// How a push service wakes us ([RFC 8599]).
+    ///
+    /// [RFC 8599]: https://www.rfc-editor.org/rfc/rfc8599
+    #[must_use]
+    pub fn push(self, push: Push) -> Self {
+        self.with(|settings| settings.push(push))
+    }
+
+    /// The user part of our Contact, where it is not that of the address.
+    #[must_use]
+    pub fn contact_user(self, user: &str) -> Self {
+        self.with(|settings| settings.contact_user(user))
     }
 
     /// How long a registration should last, in whole seconds; an hour when not said. The registrar may shorten it.
     #[must_use]
-    pub fn expires(mut self, expires: Duration) -> Self {
-        self.expires = expires;
-        self
+    pub fn expires(self, expires: Duration) -> Self {
+        self.with(|settings| settings.expires(expires))
+    }
+
+    /// How long to wait after a failure: 1 s, twice as long each time up to 60 s, when not said.
+    #[must_use]
+    pub fn back_off(self, back_off: BackOff) -> Self {
+        self.with(|settings| settings.back_off(back_off))
+    }
+
+    /// After so many failures in a row the status is [`Failed`](crate::RegistrationStatus::Failed); three.
+    #[must_use]
+    pub fn failure_threshold(self, failures: u32) -> Self {
+        self.with(|settings| settings.failure_threshold(failures))
+    }
+
+    /// How often to keep the way to the registrar open; zero: never. When not said, as the network wants it.
+    #[must_use]
+    pub fn keep_alive(self, interval: Duration) -> Self {
+        self.with(|settings| settings.keep_alive(interval))
     }
 
     /// The address-of-record, without a password.
     #[must_use]
     pub fn aor(&self) -> &Uri {
-        &self.aor
+        &self.settings.aor
+    }
+
+    fn with(mut self, change: impl FnOnce(sip_ua::Account) -> sip_ua::Account) -> Self {
+        self.settings = change(self.settings);
+        self
     }
 
     pub(crate) fn credentials(&self) -> Option<Credentials> {
@@ -113,27 +172,22 @@ impl Account {
         let user = self
             .auth_user
             .clone()
-            .or_else(|| self.aor.user().map(|user| user.as_ref().into()))
+            .or_else(|| self.aor().user().map(|user| user.as_ref().into()))
             .unwrap_or_default();
         Some(Credentials::new(user, password.0.as_str()))
     }
 
     pub(crate) fn from(&self) -> NameAddr {
-        NameAddr { display_name: self.display_name.clone(), uri: self.aor.clone() }
+        NameAddr { display_name: self.settings.display_name.clone(), uri: self.aor().clone() }
     }
 
     pub(crate) fn route(&self) -> Vec<Uri> {
-        self.proxies.clone()
+        self.settings.outbound_proxies.clone()
     }
 
     pub(crate) fn registration(&self) -> sip_ua::Account {
-        let mut account =
-            sip_ua::Account::new(self.aor.clone()).expires(self.expires).outbound_proxies(self.route());
-        account.display_name.clone_from(&self.display_name);
+        let mut account = self.settings.clone();
         account.credentials = self.credentials();
-        if let Some(registrar) = &self.registrar {
-            account = account.registrar(registrar.clone());
-        }
         account
     }
 }

@@ -3,6 +3,7 @@
 mod dial;
 mod incoming;
 mod requests;
+mod survival;
 mod transfer;
 
 use std::collections::VecDeque;
@@ -119,7 +120,7 @@ pub enum DigitPath {
 pub struct Call {
     link: Link,
     media: CallMedia,
-    start: Message,
+    start: Option<Message>,
     /// Events that were read while waiting for something else.
     pending: VecDeque<CallEvent>,
 }
@@ -246,8 +247,8 @@ impl Drop for Link {
 }
 
 impl Call {
-    fn new(link: Link, media: CallMedia, start: Message) -> Self {
-        Self { link, media, start, pending: VecDeque::new() }
+    fn new(link: Link, media: CallMedia, start: impl Into<Option<Message>>) -> Self {
+        Self { link, media, start: start.into(), pending: VecDeque::new() }
     }
 
     /// The Call-ID.
@@ -256,10 +257,11 @@ impl Call {
         &self.link.call_id
     }
 
-    /// The message that set the call up: the INVITE we answered, or the 2xx that answered ours.
+    /// The message that set the call up: the INVITE we answered, or the 2xx that answered ours. A call of another process
+    /// that was gone on with has none.
     #[must_use]
-    pub fn start(&self) -> &Message {
-        &self.start
+    pub fn start(&self) -> Option<&Message> {
+        self.start.as_ref()
     }
 
     /// The media session, for what is not offered here: frames in and out, tones, statistics.

@@ -11,7 +11,9 @@ use sdp::Direction;
 use sip_msg::{HeaderName, Text};
 use sip_txn::driver::{Resolver, SystemResolver, WebSocket};
 use sip_txn::{Tap, Transport};
+use sip_ua::policy::Policy;
 
+use crate::credentials::CredentialProvider;
 use crate::tls::Tls;
 
 /// Settings of the agent that this crate does not name.
@@ -36,6 +38,8 @@ pub struct Config {
     pub(crate) impairment: Impairment,
     pub(crate) incoming_calls: usize,
     pub(crate) messages: usize,
+    pub(crate) challenge: Option<(Text, Vec<(Text, Text)>)>,
+    pub(crate) provider: Option<Arc<dyn CredentialProvider>>,
     pub(crate) tune: Option<TuneAgent>,
     pub(crate) tap: Option<Arc<dyn Tap>>,
 }
@@ -57,6 +61,8 @@ impl Default for Config {
             impairment: Impairment::default(),
             incoming_calls: 1_000,
             messages: 0,
+            challenge: None,
+            provider: None,
             tune: None,
             tap: None,
         }
@@ -168,8 +174,37 @@ impl Config {
         self
     }
 
-    /// Changes what is not named here: session timers, reliable provisional responses, redirections, the policy against
-    /// fraud and floods, limits …
+    /// Asks callers, and whoever sends messages, for the password of one of these users (digest, [RFC 7616]); who has none
+    /// is answered 401.
+    ///
+    /// [RFC 7616]: https://www.rfc-editor.org/rfc/rfc7616
+    #[must_use]
+    pub fn challenge(mut self, realm: &str, users: impl IntoIterator<Item = (String, String)>) -> Self {
+        let users = users.into_iter().map(|(user, password)| (user.into(), password.into())).collect();
+        self.challenge = Some((realm.into(), users));
+        self
+    }
+
+    /// Whom to ask for a password or token that no account knows.
+    #[must_use]
+    pub fn credential_provider(mut self, provider: impl CredentialProvider + 'static) -> Self {
+        self.provider = Some(Arc::new(provider));
+        self
+    }
+
+    /// What is refused even if somebody asks for it: floods, fraud, secrets in the clear.
+    ///
+    /// ```
+    /// use voip::{Config, Policy};
+    ///
+    /// let config = Config::default().policy(Policy::strict());
+    /// ```
+    #[must_use]
+    pub fn policy(self, policy: Policy) -> Self {
+        self.tune(move |agent| agent.policy(policy.clone()))
+    }
+
+    /// Changes what is not named here: session timers, reliable provisional responses, redirections, limits …
     ///
     /// ```
     /// use voip::{Config, Redirects};

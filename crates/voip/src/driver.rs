@@ -5,20 +5,22 @@
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::ops::ControlFlow;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use media::driver::MediaHandle;
 use sip_msg::{CallId, Response, StatusCode};
 use sip_txn::Ending;
+use sip_ua::auth::CredentialsWanted;
 use sip_ua::driver::EventReceiver;
 use sip_ua::{DialogId, Event, RegistrationId, RequestId, TransferError};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::call::{Ended, IncomingCall, Link};
+use crate::credentials::CredentialProvider;
 use crate::endpoint::Handles;
 use crate::message::IncomingMessage;
-use crate::registration::RegistrationState;
+use crate::registration::{News, RegistrationState};
 
 /// Events of a call that may wait for the application before the call is ended: it is not listening.
 pub(crate) const CALL_EVENTS: usize = 64;
@@ -35,7 +37,7 @@ pub(crate) enum Route {
     },
     Registration {
         id: RegistrationId,
-        state: watch::Sender<RegistrationState>,
+        news: watch::Sender<News>,
     },
     Request {
         id: RequestId,
@@ -61,8 +63,10 @@ pub(crate) struct Router {
     shared: Weak<Handles>,
     incoming: mpsc::Sender<IncomingCall>,
     messages: mpsc::Sender<IncomingMessage>,
+    provider: Option<Arc<dyn CredentialProvider>>,
     calls: HashMap<DialogId, CallLink>,
-    registrations: HashMap<RegistrationId, watch::Sender<RegistrationState>>,
+    registrations:
+        HashMap<RegistrationId, watch::Sender<News>>,
     requests: HashMap<RequestId, oneshot::Sender<Result<Response, Ending>>>,
     transfers: HashMap<DialogId, oneshot::Sender<Result<StatusCode, TransferError>>>,
 }
@@ -72,6 +76,7 @@ impl Router {
         shared: Weak<Handles>,
         incoming: mpsc::Sender<IncomingCall>,
         messages: mpsc::Sender<IncomingMessage>,
+        provider: Option<Arc<dyn CredentialProvider>>,
         mut routes: mpsc::UnboundedReceiver<Route>,
         mut events: EventReceiver,
     ) {
@@ -79,6 +84,7 @@ impl Router {
             shared,
             incoming,
             messages,
+            provider,
             calls: HashMap::new(),
             registrations: HashMap::new(),
             requests: HashMap::new(),
@@ -112,8 +118,8 @@ impl Router {
                 Some(link) => link.media = Some(media),
                 None => media.close(),
             },
-            Route::Registration { id, state } => {
-                self.registrations.insert(id, state);
+            Route::Registration { id, news } => {
+                self.registrations.insert(id, news);
             }
             Route::Request { id, answer } => {
                 self.requests.insert(id, answer);
@@ -156,6 +162,12 @@ impl Router {
             Event::RegistrationFailed { id, status, reason, will_retry_in } => {
                 self.registration(id, RegistrationState::Failed { status, reason, will_retry_in });
             }
+            Event::RegistrationChanged { id, status } => {
+                if let Some(sender) = self.registrations.get(&id) {
+                    sender.send_modify(|news| news.stands(status));
+                }
+            }
+            Event::CredentialsWanted(wanted) => self.fetch_credentials(wanted),
             Event::Unregistered { id } => {
                 self.registration(id, RegistrationState::Unregistered);
                 self.registrations.remove(&id);
@@ -225,9 +237,25 @@ impl Router {
         }
     }
 
+    /// Asks the application, which may take its time.
+    fn fetch_credentials(&self, wanted: CredentialsWanted) {
+        let (shared, provider) = (self.shared.clone(), self.provider.clone());
+        let id = wanted.id;
+        tokio::spawn(async move {
+            let credentials = match provider {
+                Some(provider) => provider.credentials(wanted).await,
+                None => None,
+            };
+            if let Some(shared) = shared.upgrade() {
+                // Too late an answer is for nobody.
+                let _ = shared.agent.send(move |agent, now| drop(agent.provide(now, id, credentials)));
+            }
+        });
+    }
+
     fn registration(&mut self, id: RegistrationId, state: RegistrationState) {
         if let Some(sender) = self.registrations.get(&id) {
-            sender.send_replace(state);
+            sender.send_modify(|news| news.happened(state));
         }
     }
 }

@@ -11,8 +11,9 @@ use media::driver::MediaSocket;
 use sip_msg::{HeaderName, Method, NameAddr, Response, StatusCode, Text, Uri};
 use sip_txn::driver::{Certificates, Settings, Transports, address_towards, locate};
 use sip_ua::MediaPlan;
+use sip_ua::auth::Verifier;
 use sip_ua::driver::Handle;
-use sip_ua::{Agent, CommandError, DialogId, OutOfDialog};
+use sip_ua::{Agent, CommandError, DialogId, OutOfDialog, RequestId};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::account::Account;
@@ -22,7 +23,7 @@ use crate::driver::{self, Route, Router};
 use crate::error::{BindError, RegisterError, RequestError, TargetError};
 use crate::message::{IncomingMessage, Messages};
 use crate::plan::CallPlan;
-use crate::registration::{Registration, RegistrationState};
+use crate::registration::{News, Registration};
 use crate::tls::{Tls, TlsError};
 
 /// Where nobody listens: what a description names when there is no media ([RFC 863]).
@@ -86,6 +87,18 @@ impl Endpoint {
         if config.messages > 0 {
             settings = settings.takes([Method::MESSAGE]);
         }
+        if let Some((realm, users)) = &config.challenge {
+            let key = driver::seed().map_err(BindError::Random)?;
+            let verifier = users
+                .iter()
+                .fold(Verifier::new(driver::now(), realm.as_str(), key), |verifier, (user, password)| {
+                    verifier.user(user.as_str(), password.as_str())
+                });
+            settings = settings.challenge(verifier);
+        }
+        if config.provider.is_some() {
+            settings = settings.ask_for_credentials(crate::credentials::PATIENCE);
+        }
         let tuned = config.tune.iter().fold(settings, |settings, tune| tune(settings));
         let agent = Agent::new(tuned);
         let certificates = transports.certificates();
@@ -96,8 +109,13 @@ impl Endpoint {
         let message_receiver = Mutex::new(Some(message_receiver));
         let shared =
             Arc::new(Handles { agent, routes, config, addresses, certificates, messages: message_receiver });
-        Router::start(Arc::downgrade(&shared), incoming, messages, route_receiver, events);
+        let provider = shared.config.provider.clone();
+        Router::start(Arc::downgrade(&shared), incoming, messages, provider, route_receiver, events);
         Ok((Self { shared: Arc::clone(&shared) }, Incoming { calls, _shared: shared }))
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// Where it listens: the ports are those that were bound.
@@ -144,19 +162,19 @@ impl Endpoint {
     /// [`RegisterError::Command`] when there are too many registrations.
     pub async fn keep_registered(&self, account: &Account) -> Result<Registration, RegisterError> {
         let account = account.registration();
-        let (sender, state) = watch::channel(RegistrationState::Registering);
+        let (sender, news) = watch::channel(News::new());
         let routes = self.shared.routes.clone();
         let id = self
             .shared
             .run(move |agent, now| {
                 let id = agent.register(now, account)?;
                 // The router only ends with the endpoint; then nobody listens anyway.
-                let _ = routes.send(Route::Registration { id, state: sender });
+                let _ = routes.send(Route::Registration { id, news: sender });
                 Ok::<_, CommandError>(id)
             })
             .await
             .ok_or(RegisterError::ShutDown)??;
-        Ok(Registration::new(self.shared.clone(), id, state))
+        Ok(Registration::new(self.shared.clone(), id, news))
     }
 
     /// Asks what the target can do: a SIP ping ([RFC 3261 §11]). Any answer is an `Ok`, whatever its status.
@@ -219,17 +237,7 @@ impl Endpoint {
     /// # Errors
     /// As [`options`](Self::options), and [`RequestError::Command`] for a method with a way of its own (INVITE, REGISTER …).
     pub async fn request(&self, request: OutOfDialog) -> Result<Response, RequestError> {
-        let (answer, answered) = oneshot::channel();
-        let routes = self.shared.routes.clone();
-        self.shared
-            .run(move |agent, now| {
-                let id = agent.request(now, request)?;
-                let _ = routes.send(Route::Request { id, answer });
-                Ok::<_, CommandError>(())
-            })
-            .await
-            .ok_or(RequestError::ShutDown)??;
-        answered.await.map_err(|_| RequestError::ShutDown)?.map_err(RequestError::NoAnswer)
+        self.shared.ask(move |agent, now| agent.request(now, request)).await
     }
 
     /// Hangs up every call, unregisters, and closes the sockets, whoever else has a handle; waits for the answers, at
@@ -316,6 +324,23 @@ impl Handles {
         command: impl FnOnce(&mut Agent, Instant) -> R + Send + 'static,
     ) -> Option<R> {
         self.agent.run(command).await.ok()
+    }
+
+    /// Sends a request by a command and waits for its final answer.
+    pub(crate) async fn ask(
+        &self,
+        command: impl FnOnce(&mut Agent, Instant) -> Result<RequestId, CommandError> + Send + 'static,
+    ) -> Result<Response, RequestError> {
+        let (answer, answered) = oneshot::channel();
+        let routes = self.routes.clone();
+        self.run(move |agent, now| {
+            let id = command(agent, now)?;
+            let _ = routes.send(Route::Request { id, answer });
+            Ok::<_, CommandError>(())
+        })
+        .await
+        .ok_or(RequestError::ShutDown)??;
+        answered.await.map_err(|_| RequestError::ShutDown)?.map_err(RequestError::NoAnswer)
     }
 
     /// Hangs up from where nobody can wait. The call may be over already, and the agent too.

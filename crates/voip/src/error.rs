@@ -2,7 +2,7 @@
 
 use sip_msg::{Contact, Response, StatusCode, Text, Uri, UriError};
 use sip_txn::Ending;
-use sip_ua::{CommandError, TransferError};
+use sip_ua::{CommandError, ResumeError, TransferError};
 
 use crate::call::Ended;
 use crate::tls::TlsError;
@@ -20,6 +20,8 @@ pub enum Error {
     Listen(#[from] crate::ListenError),
     /// A registration failed.
     Register(#[from] RegisterError),
+    /// A call could not be gone on with.
+    Resume(#[from] ResumeCallError),
     /// A request outside of calls failed.
     Request(#[from] RequestError),
     /// A text names nobody who could be called or asked.
@@ -121,6 +123,21 @@ impl CallError {
         };
         Self::Rejected { status: response.status(), reason: response.reason().clone(), contacts }
     }
+}
+
+/// Why a call of another process could not be gone on with.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResumeCallError {
+    /// The bytes are no call that this version can go on with.
+    #[error(transparent)]
+    Snapshot(#[from] ResumeError),
+    /// No UDP port could be had for the media.
+    #[error("{0}")]
+    Media(#[from] std::io::Error),
+    /// The other side has gone, or does not take the new offer.
+    #[error(transparent)]
+    Call(#[from] CallError),
 }
 
 /// Why there is no registration.

@@ -26,14 +26,30 @@ impl Registrar {
         domain: &str,
         users: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, BindError> {
+        Self::bind_tuned(config, domain, users, |settings| settings).await
+    }
+
+    /// The same with other settings: the times it grants, how long it lets phones ring, how many bindings a user may have.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    pub async fn bind_tuned(
+        config: &Config,
+        domain: &str,
+        users: impl IntoIterator<Item = (String, String)>,
+        tune: impl FnOnce(registrar::Config) -> registrar::Config,
+    ) -> Result<Self, BindError> {
         let (transports, transactions, addresses) = open_transports(config).await?;
         let settings = users
             .into_iter()
             .fold(registrar::Config::new(transactions, domain), |settings, (name, password)| {
                 settings.user(name, password)
             });
-        let core =
-            registrar::Registrar::new(driver::now(), settings, driver::seed().map_err(BindError::Random)?);
+        let core = registrar::Registrar::new(
+            driver::now(),
+            tune(settings),
+            driver::seed().map_err(BindError::Random)?,
+        );
         Ok(Self { addresses, events: sip_ua::driver::start_registrar(core, transports) })
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use media::driver::MediaHandle;
 use sip_msg::{Class, HeaderName, Message, Response, StatusCode, Text, Uri};
-use sip_ua::{Event, Invite, ReferRequest};
+use sip_ua::{Event, Invite, ReferRequest, RegistrationId};
 use tokio::sync::{mpsc, watch};
 
 use super::{Call, CallMedia, Ended, Link};
@@ -15,6 +15,7 @@ use crate::account::Account;
 use crate::driver::{CALL_EVENTS, CallLink, Route};
 use crate::endpoint::{Shared, resolve};
 use crate::error::CallError;
+use crate::registration::Registration;
 
 /// A call about to be placed, from [`Endpoint::dial`](crate::Endpoint::dial).
 ///
@@ -26,6 +27,7 @@ pub struct Dial {
     shared: Shared,
     target: Target,
     account: Option<Account>,
+    registration: Option<RegistrationId>,
     headers: Vec<(HeaderName, Text)>,
     ring_timeout: Option<Duration>,
     tune: Option<Tune>,
@@ -61,12 +63,18 @@ impl Dial {
 
     fn to(shared: Shared, target: Target) -> Self {
         let headers = shared.headers().to_vec();
-        Self { shared, target, account: None, headers, ring_timeout: None, tune: None }
+        Self { shared, target, account: None, registration: None, headers, ring_timeout: None, tune: None }
     }
 
     /// Who calls: what From says, the password for challenges, the proxies on the way. Anonymous without it.
     pub fn from(mut self, account: &Account) -> Self {
         self.account = Some(account.clone());
+        self
+    }
+
+    /// Goes the way that the registrar told this registration (Service-Route), with its GRUU or registered address as Contact.
+    pub fn through(mut self, registration: &Registration) -> Self {
+        self.registration = Some(registration.id());
         self
     }
 
@@ -109,7 +117,10 @@ impl Dial {
         let route = account.map(Account::route).unwrap_or_default();
         let peer = self.shared.peer_address(route.first().unwrap_or(&invite.target)).await;
         let (plan, media) = self.shared.open_media(peer).await?;
-        let mut invite = invite.route(route);
+        let mut invite = match self.registration {
+            Some(registration) => invite.account(registration),
+            None => invite.route(route),
+        };
         invite.credentials = account.and_then(Account::credentials);
         invite.headers.extend(self.headers);
         invite.ring_timeout = self.ring_timeout;

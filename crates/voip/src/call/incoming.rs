@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use media::driver::MediaHandle;
 use sip_msg::{CallerId, From, Message, Request, StatusCode, To, TypedHeader, Uri};
-use sip_ua::{Reply, Ring};
+use sip_ua::identity::CallerIdentity;
+use sip_ua::{Claims, Reply, Ring};
 
 use super::{Call, CallMedia, Ended, Link};
 use crate::driver::Route;
@@ -34,17 +35,38 @@ impl IncomingCall {
     /// Who calls, as the From header claims.
     #[must_use]
     pub fn from(&self) -> Option<CallerId> {
-        self.identity::<From>()
+        self.party::<From>()
     }
 
     /// Whom they call.
     #[must_use]
     pub fn to(&self) -> Option<CallerId> {
-        self.identity::<To>()
+        self.party::<To>()
+    }
+
+    /// What the caller claims in headers of its own making: `X-Room-ID` and its like.
+    #[must_use]
+    pub fn claims(&self) -> Claims<'_> {
+        Claims::of(self.request.headers())
+    }
+
+    /// Who calls, by the word of a network that the policy trusts, else by the caller's own ([RFC 3325]).
+    ///
+    /// [RFC 3325]: https://www.rfc-editor.org/rfc/rfc3325
+    #[must_use]
+    pub fn identity(&self) -> CallerIdentity {
+        CallerIdentity::of(&self.request)
+    }
+
+    /// The user that has proven itself, where callers are [challenged](crate::Config::challenge).
+    pub async fn authenticated(&self) -> Option<String> {
+        let dialog = self.link.dialog;
+        let user = self.link.shared.run(move |agent, _| agent.authenticated(dialog).cloned()).await;
+        user.flatten().map(|user| user.as_str().to_owned())
     }
 
     /// From and To have been read before the call came here, so there is always one.
-    fn identity<H: TypedHeader>(&self) -> Option<CallerId>
+    fn party<H: TypedHeader>(&self) -> Option<CallerId>
     where
         for<'a> CallerId: std::convert::From<&'a H>,
     {
