@@ -279,7 +279,7 @@ pub struct Limits {
     ///
     /// [RFC 3428 §8]: https://www.rfc-editor.org/rfc/rfc3428#section-8
     pub message_bytes: usize,
-    /// Events the application has not taken yet (used by the driver). 4,096.
+    /// Events the application has not taken yet (used by the driver). 16,384.
     pub events: usize,
 }
 
@@ -293,7 +293,7 @@ impl Default for Limits {
             subscriptions: 10_000,
             requests_in_call: 16,
             message_bytes: 1_300,
-            events: 4_096,
+            events: 16_384,
         }
     }
 }

@@ -54,9 +54,9 @@ pub(crate) struct Answer {
     /// Send every caller elsewhere (302)
     #[arg(long, value_name = "URI", group = "refusal")]
     redirect: Option<String>,
-    /// Ask callers for these credentials (not available yet)
-    #[arg(long, value_name = "USER:PASSWORD")]
-    challenge: Option<String>,
+    /// Ask callers for these credentials (digest)
+    #[arg(long, value_name = "USER:PASSWORD", value_parser = user_and_password)]
+    challenge: Option<(String, String)>,
     /// Hang up after this time
     #[arg(long, value_name = "SECS", value_parser = seconds)]
     hangup_after: Option<Duration>,
@@ -68,6 +68,8 @@ pub(crate) struct Answer {
     max_concurrent: Option<u64>,
 }
 
+/// What `--challenge` names itself.
+const REALM: &str = "voip";
 /// Text messages that may wait to be printed.
 const MESSAGES: usize = 100;
 
@@ -96,15 +98,21 @@ impl Answer {
             answer: self,
         });
         may_record(desk.answer.record.as_deref())?;
-        let bound = Endpoint::bind(common.config()?.messages(MESSAGES)).await;
+        let mut config = common.config()?.messages(MESSAGES);
+        if let Some(user) = desk.answer.challenge.clone() {
+            config = config.challenge(REALM, [user]);
+        }
+        let bound = Endpoint::bind(config).await;
         let (endpoint, incoming) = bound.map_err(|error| unbound(&error))?;
         let outcome = async {
             let registration = common.registration(&endpoint, account.as_ref(), reporter).await?;
             let addresses: Vec<_> = endpoint.local_addresses().iter().map(ToString::to_string).collect();
             reporter.event("listening", json!({ "addresses": addresses }));
             let messages = endpoint.messages();
+            // In a task of its own: waking the one that the program began with goes through the system.
+            let calls = tokio::spawn(Arc::clone(&desk).open(incoming));
             tokio::select! {
-                outcome = Arc::clone(&desk).open(incoming) => outcome?,
+                outcome = calls => outcome.map_err(|error| Failure::failed(error.to_string()))??,
                 () = desk.read(messages) => {}
             }
             registration.done(reporter).await;
@@ -116,11 +124,7 @@ impl Answer {
     }
 
     fn check(&self) -> Outcome {
-        let wanted = [("--ivr", self.ivr.is_some()), ("--challenge", self.challenge.is_some())];
-        wanted
-            .iter()
-            .find(|(_, wanted)| *wanted)
-            .map_or(Ok(()), |(flag, _)| Err(Failure::not_available_yet(flag)))
+        if self.ivr.is_some() { Err(Failure::not_available_yet("--ivr")) } else { Ok(()) }
     }
 
     fn refusal(&self) -> Result<Option<Reply>, Failure> {
@@ -320,6 +324,13 @@ impl Desk {
         };
         Successor { account: self.account.clone(), speak: Arc::new(speak) }
     }
+}
+
+/// `USER:PASSWORD`; the error does not show the password.
+fn user_and_password(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once(':').filter(|(user, _)| !user.is_empty());
+    let (user, password) = pair.ok_or("expected USER:PASSWORD")?;
+    Ok((user.to_owned(), password.to_owned()))
 }
 
 async fn refuse(call: IncomingCall, reply: Reply, report: &CallReport<'_>) -> Outcome {

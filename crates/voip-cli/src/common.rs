@@ -24,6 +24,9 @@ use crate::{Failure, Outcome};
 /// Who calls when nobody is named.
 const ANONYMOUS: &str = "sip:anonymous@anonymous.invalid";
 
+/// Calls that may wait for their tasks: a second of a heavy load, on a busy machine.
+const CALLS_WAITING: usize = 10_000;
+
 /// Without these, or with two of them, no request finds its way or its answer back.
 const OUR_HEADERS: [HeaderName; 11] = [
     HeaderName::VIA,
@@ -221,6 +224,7 @@ impl Common {
         if let Some(range) = &self.media_ports {
             config = config.media_ports(parse_ports(range)?);
         }
+        config = config.incoming_calls(CALLS_WAITING);
         if self.no_media {
             config = config.without_media();
         }
