@@ -12,6 +12,7 @@ mod scenarios;
 mod script;
 pub(crate) mod sipp;
 mod sound;
+mod transfers;
 mod voip;
 
 use crate::{Result, apt, step::Outcome, strict, target, which};

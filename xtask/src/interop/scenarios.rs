@@ -8,6 +8,7 @@ use super::{
     loads, offers, proxied,
     sipp::{Load, MESSAGES, Sipp},
     sound::Sound,
+    transfers,
     voip::Voip,
 };
 use crate::Result;
@@ -57,7 +58,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "calls-we-transfer", peers: OVER_TLS, run: calls::we_transfer },
     Scenario { name: "calls-redirected", peers: OVER_TLS, run: calls::redirected },
     Scenario { name: "calls-messages-and-keys", peers: OVER_TLS, run: calls::messages_and_keys },
-    Scenario { name: "calls-forked", peers: OVER_TLS, run: calls::forked_and_repeated },
+    Scenario { name: "calls-forked", peers: OVER_TLS, run: calls::forked },
+    Scenario { name: "calls-glare", peers: OVER_TLS, run: calls::glare },
+    Scenario { name: "we-transfer-baresip", peers: BARESIP, run: transfers::we_transfer_baresip },
+    Scenario { name: "we-connect-baresip", peers: BARESIP, run: transfers::we_connect_baresip },
+    Scenario { name: "baresip-transfers-us", peers: BARESIP, run: transfers::baresip_transfers_us },
     Scenario { name: "baresip-holds-us", peers: BARESIP, run: offers::baresip_holds },
     Scenario { name: "we-hold-baresip", peers: BARESIP, run: offers::we_hold_baresip },
     Scenario { name: "load-transactions-udp", peers: SIPP, run: |lab| loads::transactions(lab, "udp") },

@@ -247,7 +247,7 @@ impl Script {
         ));
     }
 
-    fn respond(&mut self, status: &str, rest: &str) {
+    pub(crate) fn respond(&mut self, status: &str, rest: &str) {
         self.send(&format!(
             "SIP/2.0 {status}\n[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]\n{CONTACT}\n{rest}"
         ));
