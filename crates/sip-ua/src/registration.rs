@@ -127,8 +127,11 @@ impl Registration {
         let mut bindings = Vec::with_capacity(proxies.len());
         for (reg_id, proxy) in (1..).zip(proxies) {
             let mut binding = Binding::new(&mut turn, reg_id, proxy);
-            binding.start(&mut turn)?;
-            bindings.push(binding);
+            match binding.start(&mut turn) {
+                Err(error) if bindings.is_empty() => return Err(error),
+                // The others are on their way; this one tells of its trouble when its time comes.
+                Ok(()) | Err(_) => bindings.push(binding),
+            }
         }
         registration.bindings = bindings;
         registration.settle(context, now);
