@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::json;
 use voip::{
-    Account, Call as VoipCall, CallError, Dial, Endpoint, OutgoingCall, Progress, Statistics, StatusCode,
+    Account, Call as VoipCall, CallError, Dial, Endpoint, OutgoingCall, Progress, RegistrationId, Statistics,
+    StatusCode,
 };
 
 use keys::{Keys, keys};
@@ -108,10 +109,16 @@ impl Call {
             None => None,
         };
         let (endpoint, _incoming) = common.endpoint().await?;
-        let caller =
-            Caller { endpoint: endpoint.clone(), account: account.clone(), samples, call: Arc::new(self) };
+        let mut caller = Caller {
+            endpoint: endpoint.clone(),
+            account: account.clone(),
+            registration: None,
+            samples,
+            call: Arc::new(self),
+        };
         let outcome = async {
             let registration = common.registration(&endpoint, account.as_ref(), reporter).await?;
+            caller.registration = registration.id();
             let outcome = match caller.call.repeat {
                 Some(calls) => load::run(&caller, calls, reporter).await,
                 None => caller.call(reporter.next_call(), reporter).await.outcome,
@@ -146,6 +153,7 @@ impl Call {
 struct Caller {
     endpoint: Endpoint,
     account: Option<Account>,
+    registration: Option<RegistrationId>,
     samples: Option<Arc<[i16]>>,
     call: Arc<Call>,
 }
@@ -155,6 +163,9 @@ impl Caller {
         let mut dial = self.endpoint.dial(target);
         if let Some(account) = &self.account {
             dial = dial.from(account);
+        }
+        if let Some(registration) = self.registration {
+            dial = dial.through(registration);
         }
         if let Some(timeout) = self.call.ring_timeout {
             dial = dial.ring_timeout(timeout);

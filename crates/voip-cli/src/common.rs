@@ -11,8 +11,8 @@ use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
 use voip::{
-    Account, BindError, CodecId, Config, Endpoint, HeaderName, Incoming, Listen, PortChoice, Registration,
-    RegistrationState, SessionTimer, SrtpPolicy, StatusCode, Tls, Uri,
+    Account, BindError, CodecId, Config, Endpoint, HeaderName, Incoming, Listen, Outbound, PortChoice, Registration,
+    RegistrationId, RegistrationState, SessionTimer, SrtpPolicy, StatusCode, Tls, Uri,
 };
 
 use crate::interrupt::interrupted;
@@ -76,6 +76,12 @@ pub(crate) struct Common {
     /// Outbound proxy, a pre-loaded route
     #[arg(long, global = true, value_name = "URI")]
     pub(crate) proxy: Vec<String>,
+    /// Proxy to register through and to be reached by over the same connection (RFC 5626), repeatable
+    #[arg(long, global = true, value_name = "URI")]
+    pub(crate) outbound: Vec<String>,
+    /// Which device this is, for example urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6 [default: a random one]
+    #[arg(long, global = true, value_name = "URN", value_parser = urn)]
+    pub(crate) instance: Option<String>,
     /// For answer and call: register first, and stay registered
     #[arg(long, global = true)]
     pub(crate) register: bool,
@@ -267,6 +273,15 @@ impl Common {
         if let Some(registrar) = &self.registrar {
             account = account.registrar(parse_uri("--registrar", registrar)?);
         }
+        if let Some(urn) = &self.instance {
+            account = account.instance(urn);
+        }
+        if !self.outbound.is_empty() {
+            let through = |outbound: Outbound, proxy: &String| {
+                Ok::<_, Failure>(outbound.proxy(parse_uri("--outbound", proxy)?.with_param("lr", None)))
+            };
+            account = account.outbound(self.outbound.iter().try_fold(Outbound::new(), through)?);
+        }
         self.through_proxies(account).map(Some)
     }
 
@@ -341,6 +356,11 @@ impl Common {
 pub(crate) struct Standing(Option<(Registration, Account)>);
 
 impl Standing {
+    /// What calls go through.
+    pub(crate) fn id(&self) -> Option<RegistrationId> {
+        self.0.as_ref().map(|(registration, _)| registration.id())
+    }
+
     /// Unregisters, when there is something to unregister.
     pub(crate) async fn done(self, reporter: &Reporter) {
         if let Some((registration, account)) = self.0 {
@@ -481,6 +501,16 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|_| error())
 }
 
+/// A name that stays the same (RFC 8141); it is written between `<` and `>` in quotes.
+fn urn(text: &str) -> Result<String, String> {
+    let name = text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("urn:"));
+    if name && text.chars().all(|c| c.is_ascii_graphic() && !"<>\"\\".contains(c)) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected urn:…".into())
+    }
+}
+
 /// A frequency below half the sampling rate.
 pub(crate) fn frequency(text: &str) -> Result<f64, String> {
     let hz: Option<f64> = text.parse().ok().filter(|hz| (1.0..4000.0).contains(hz));
@@ -499,6 +529,14 @@ mod tests {
             ["no colon", "X-A: 1\r\nX-B: 2", "X-A: 1\n", "X A: 1", "v: SIP/2.0/UDP host", "content-length: 9"]
         {
             assert!(parse_header(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn an_instance_is_a_urn() {
+        assert!(urn("urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6").is_ok());
+        for wrong in ["uuid:1", "urn:a b", "urn:a>", "urn:\"", "", "ü"] {
+            assert!(urn(wrong).is_err(), "{wrong:?}");
         }
     }
 

@@ -1,15 +1,18 @@
 //! `voip registrar`: a small registrar and proxy for development.
 
+use std::time::Duration;
+
 use clap::Args;
 use serde_json::json;
-use voip::crates::sip_ua::registrar::Event;
+use voip::crates::sip_ua::registrar::{Config, Event};
 
-use crate::common::{Common, unbound};
+use crate::common::{Common, seconds, unbound};
 use crate::interrupt::interrupted;
 use crate::report::Reporter;
 use crate::{Failure, Outcome};
 
-/// Digest authentication, a location table, Record-Route, forking to all bindings; in memory.
+/// Digest authentication, a location table, Record-Route, Path and outbound, forking to all bindings, those of a lower
+/// preference (q) after the others; in memory.
 #[derive(Debug, Args)]
 pub(crate) struct Registrar {
     /// The domain it is responsible for
@@ -18,6 +21,15 @@ pub(crate) struct Registrar {
     /// A user and the password, repeatable
     #[arg(long, value_name = "NAME:PASSWORD", required = true)]
     user: Vec<String>,
+    /// The shortest registration it grants; it asks for this when less is wanted (423)
+    #[arg(long, value_name = "SECS", default_value_t = 10)]
+    min_expires: u32,
+    /// The longest registration it grants
+    #[arg(long, value_name = "SECS", default_value_t = 3600, value_parser = clap::value_parser!(u32).range(1..))]
+    max_expires: u32,
+    /// How long the phones of one preference (q) ring before those of the next lower one are tried
+    #[arg(long, value_name = "SECS", default_value = "20", value_parser = seconds)]
+    ring_time: Duration,
 }
 
 impl Registrar {
@@ -28,7 +40,14 @@ impl Registrar {
                 user.split_once(':').ok_or_else(|| Failure::usage("--user: expected NAME:PASSWORD"))?;
             users.push((name.to_owned(), password.to_owned()));
         }
-        let bound = voip::Registrar::bind(&common.config()?, &self.domain, users).await;
+        if self.min_expires > self.max_expires {
+            return Err(Failure::usage("--min-expires is longer than --max-expires"));
+        }
+        let tune = |settings: Config| {
+            let secs = |seconds: u32| Duration::from_secs(seconds.into());
+            settings.min_expires(secs(self.min_expires)).max_expires(secs(self.max_expires)).ring_time(self.ring_time)
+        };
+        let bound = voip::Registrar::bind_tuned(&common.config()?, &self.domain, users, tune).await;
         let mut running = bound.map_err(|error| unbound(&error))?;
         let addresses: Vec<_> = running.local_addresses().iter().map(ToString::to_string).collect();
         reporter.event("listening", json!({ "addresses": addresses }));

@@ -380,6 +380,18 @@ fn a_transfer_that_fails_is_a_failure_and_says_why() {
 }
 
 #[test]
+fn a_challenged_caller_needs_the_password() {
+    let (_answering, target) = answer(&["--challenge", "alice:secret"]);
+    let call = |aor| run(&["call", &target, "--duration", "0.2", "--aor", aor]);
+    let refused = call("sip:alice:guess@example.test");
+    assert_eq!((refused.code, &refused.event("ended")["status"]), (Some(1), &401.into()), "{refused:#?}");
+    let taken = call("sip:alice:secret@example.test");
+    assert_eq!(taken.code, Some(0), "{taken:#?}");
+    let wrong = run(&["answer", "--challenge", "nobody"]);
+    assert!(wrong.code == Some(2) && wrong.last_error.contains("USER:PASSWORD"), "{wrong:#?}");
+}
+
+#[test]
 fn keys_go_by_info_and_by_rtp_in_order() {
     let (answering, target) = answer(&["--max-calls", "1"]);
     let done = run(&["call", &target, "--dtmf", "info:1", "--dtmf", "2", "--dtmf", "info:#"]);
@@ -453,8 +465,9 @@ fn a_phone_registers_once_with_the_right_password_only() {
 
     let right = register("sip:alice:secret@example.test");
     assert_eq!(right.code, Some(0), "{right:#?}");
-    assert_eq!(right.names(), ["registering", "registered", "unregistered"]);
+    assert_eq!(right.names(), ["registering", "registered", "binding", "unregistered"]);
     let registered = right.event("registered");
+    assert_eq!(right.event("binding")["contact"], registered["contact"]);
     assert_eq!(registered["aor"], "sip:alice@example.test");
     assert!(registered["expires"].is_number() && registered["contact"].is_string());
 

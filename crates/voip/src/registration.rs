@@ -208,7 +208,9 @@ impl Registration {
         self.news.wait_for(gone).await.map(drop).map_err(|_| RegisterError::ShutDown)
     }
 
-    pub(crate) fn id(&self) -> RegistrationId {
+    /// Its name, for what goes through it: [`Dial::through`](crate::Dial::through).
+    #[must_use]
+    pub fn id(&self) -> RegistrationId {
         self.id
     }
 }

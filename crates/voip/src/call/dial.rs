@@ -15,7 +15,6 @@ use crate::account::Account;
 use crate::driver::{CALL_EVENTS, CallLink, Route};
 use crate::endpoint::{Shared, resolve};
 use crate::error::CallError;
-use crate::registration::Registration;
 
 /// A call about to be placed, from [`Endpoint::dial`](crate::Endpoint::dial).
 ///
@@ -72,9 +71,10 @@ impl Dial {
         self
     }
 
-    /// Goes the way that the registrar told this registration (Service-Route), with its GRUU or registered address as Contact.
-    pub fn through(mut self, registration: &Registration) -> Self {
-        self.registration = Some(registration.id());
+    /// Goes the way that the registrar told a [registration](crate::Registration::id) (Service-Route), with its GRUU or
+    /// registered address as Contact.
+    pub fn through(mut self, registration: RegistrationId) -> Self {
+        self.registration = Some(registration);
         self
     }
 
