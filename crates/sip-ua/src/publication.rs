@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sip_msg::{
-    CSeq, Event as EventHeader, Expires, Method, MinExpires, NameAddr, Request, Response, RetryAfter, SipEtag,
-    SipIfMatch, StatusCode, Text, Uri,
+    CSeq, Event as EventHeader, Expires, Method, MinExpires, NameAddr, Request, Response, RetryAfter,
+    SipEtag, SipIfMatch, StatusCode, Text, Uri,
 };
 use sip_txn::{ClientId, Ending};
 

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sip_msg::{
-    Accept, CSeq, Fragment, HeaderName, MediaRange, Method, NameAddr, Params, ReferSub, ReferTo, ReferredBy, Replaces, Request,
-    StatusCode, Text, Uri,
+    Accept, CSeq, Fragment, HeaderName, MediaRange, Method, NameAddr, Params, ReferSub, ReferTo, ReferredBy,
+    Replaces, Request, StatusCode, Text, Uri,
 };
 use sip_txn::ServerId;
 
@@ -336,7 +336,7 @@ pub(crate) enum Stage {
     /// The application has not decided.
     Asked { server: ServerId, answer_by: Instant },
     /// Accepted; the referrer is told what comes of it.
-    Reporting { notifier: Notifier, sent: Option<Sent> },
+    Reporting { notifier: Notifier, sent: Option<Box<Sent>> },
     /// Accepted, and nobody wants to hear of it.
     Silent { until: Instant },
 }

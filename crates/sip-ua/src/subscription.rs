@@ -17,8 +17,8 @@ use sip_msg::{StatusCode, SubscriptionState, Text};
 
 pub(crate) use notifier::Notifier;
 pub(crate) use subscriber::Subscriber;
-pub use subscribing::{Subscribe, SubscriptionEnd};
 pub(crate) use subscribing::{Kind, Subscription};
+pub use subscribing::{Subscribe, SubscriptionEnd};
 pub use watcher::Package;
 pub(crate) use watcher::Watcher;
 

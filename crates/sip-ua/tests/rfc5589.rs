@@ -62,21 +62,20 @@ impl Stage {
     }
 
     fn transfer(&mut self, who: NodeId, call: DialogId, transfer: Transfer) {
-        self.act(who, |phone, now| phone.agent.transfer(now, call, transfer).unwrap());
+        self.act(who, |phone, now| phone.agent.transfer(now, call, transfer).expect("it can be sent"));
     }
 
     fn hang_up(&mut self, who: NodeId, call: DialogId) {
-        self.act(who, |phone, now| phone.agent.hang_up(now, call).unwrap());
+        self.act(who, |phone, now| phone.agent.hang_up(now, call).expect("the call stands"));
     }
 
     fn view(&mut self, who: NodeId, call: DialogId) -> View {
-        self.world.node(who).calls[&call]
+        *self.world.node(who).calls.get(&call).expect("a call")
     }
 
     fn outcome(&mut self, who: NodeId) -> Option<Result<StatusCode, TransferError>> {
-        self.world.node(who).events.iter().find_map(|event| match event {
-            Event::Transferred { result, .. } => Some(result.clone()),
-            _ => None,
+        self.world.node(who).events.iter().find_map(|event| {
+            if let Event::Transferred { result, .. } = event { Some(result.clone()) } else { None }
         })
     }
 
@@ -274,10 +273,12 @@ fn attended_transfer() {
     stage.flow();
     stage.transfer(alice, alices, Transfer::attended(consultation));
     let new = stage.act(bob, Phone::follow);
-    let replaced = stage.world.node(carol).events.iter().find_map(|event| match event {
-        Event::Incoming { replaces, .. } => *replaces,
-        _ => None,
-    });
+    let replaced = stage
+        .world
+        .node(carol)
+        .events
+        .iter()
+        .find_map(|event| if let Event::Incoming { replaces, .. } = event { *replaces } else { None });
     assert_eq!(replaced, Some(carols));
     let carols_new = stage.answer(carol);
     assert_eq!(stage.outcome(alice), Some(Ok(StatusCode::OK)));

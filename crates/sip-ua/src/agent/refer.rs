@@ -5,8 +5,8 @@
 use std::time::{Duration, Instant};
 
 use sip_msg::{
-    Event as EventHeader, Expires, Method, Request, Response, StatusCode, SubscriptionState,
-    TargetDialog, Text,
+    Event as EventHeader, Expires, Method, Request, Response, StatusCode, SubscriptionState, TargetDialog,
+    Text,
 };
 use sip_txn::{ClientId, Ending, Flow, ServerId};
 
@@ -21,8 +21,8 @@ use crate::invite::final_response;
 use crate::invite::replaces::{Named, Relation};
 use crate::policy::TargetSource;
 use crate::refer::{self, Carrier, PACKAGE, ReferRequest, Referral, Sent, Stage, Transfer, TransferTo};
-use crate::subscription::notifier::Notice;
 use crate::subscription::Notifier;
+use crate::subscription::notifier::Notice;
 use crate::target;
 
 /// How long the application may take to decide on a REFER; then it is declined, in time to be heard.
@@ -148,9 +148,9 @@ impl Agent {
                 (None, _) => self.referred_outside(now, server, &flow, &request),
             };
         }
-        let owner = call.map(Owner::Call).or_else(|| {
-            self.context.subscriptions.get(&SubscriptionKey::of(key.as_ref()?)).copied()
-        });
+        let owner = call
+            .map(Owner::Call)
+            .or_else(|| self.context.subscriptions.get(&SubscriptionKey::of(key.as_ref()?)).copied());
         if let (Some(key), Some(Owner::Subscription(id))) = (&key, owner) {
             return self.subscription_request(now, server, id, key, &request);
         }
@@ -201,13 +201,8 @@ impl Agent {
         let uri = request.uri().ok();
         let user = uri.as_ref().and_then(|uri| uri.raw_user().map(Text::from));
         let secure = uri.is_some_and(|uri| uri.is_sips());
-        let contact = target::contact(
-            &self.context.layer,
-            flow.transport,
-            Some(&flow.remote),
-            user.as_deref(),
-            secure,
-        );
+        let contact =
+            target::contact(&self.context.layer, flow.transport, Some(&flow.remote), user.as_deref(), secure);
         let Ok(mut dialog) = Dialog::of_request(request, &tag, contact.detach()) else {
             return self.refuse_with(now, server, request, StatusCode::BAD_REQUEST);
         };
@@ -359,7 +354,9 @@ impl Agent {
     /// [RFC 3911 §4]: https://www.rfc-editor.org/rfc/rfc3911#section-4
     pub(super) fn relation(&self, invite: &Request) -> Result<Relation, StatusCode> {
         let config = &self.context.config;
-        let Some(named) = Named::of(invite, config.replaces, config.joins)? else { return Ok(Relation::default()) };
+        let Some(named) = Named::of(invite, config.replaces, config.joins)? else {
+            return Ok(Relation::default());
+        };
         let id = self.context.dialogs.get(named.key()).copied();
         let usage = id.and_then(|id| self.calls.get(&id));
         usage.ok_or(StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST)?.relates(&named)?;
@@ -404,7 +401,7 @@ impl Agent {
                 let mut request = under_way.request.clone();
                 auth.authorize(&mut self.context.ids, &mut request);
                 if let Ok(client) = self.context.send_in(now, dialog, request, Owner::Refer(id)) {
-                    *sent = Some(Sent { client, ..under_way });
+                    *sent = Some(Box::new(Sent { client, ..*under_way }));
                     return;
                 }
             }
@@ -436,11 +433,9 @@ impl Agent {
         {
             let event_id = referral.event_id;
             let delivered = match &mut referral.carrier {
-                Carrier::Call { id: call, remote_tag } => {
-                    self.calls.get_mut(call).is_some_and(|usage| {
-                        usage.notify(&mut self.context, now, remote_tag, id, event_id, notice)
-                    })
-                }
+                Carrier::Call { id: call, remote_tag } => self.calls.get_mut(call).is_some_and(|usage| {
+                    usage.notify(&mut self.context, now, remote_tag, id, event_id, notice)
+                }),
                 Carrier::Own { dialog, auth } => {
                     let mut request = dialog.request(Method::NOTIFY);
                     request.headers_mut().push(&dialog.contact_header());
@@ -450,7 +445,8 @@ impl Agent {
                     auth.authorize(&mut self.context.ids, &mut request);
                     match self.context.send_in(now, dialog, request, Owner::Refer(id)) {
                         Ok(client) => {
-                            *sent = Some(Sent { client, request: kept, attempt: Attempt::default() });
+                            let attempt = Attempt::default();
+                            *sent = Some(Box::new(Sent { client, request: kept, attempt }));
                             true
                         }
                         Err(_) => false,

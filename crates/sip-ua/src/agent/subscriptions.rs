@@ -87,11 +87,7 @@ impl Agent {
     }
 
     /// Runs something on a subscription, and puts it on the clock anew or takes it away when it is over.
-    fn with_subscription(
-        &mut self,
-        id: SubscriptionId,
-        run: impl FnOnce(&mut Subscription, &mut Context),
-    ) {
+    fn with_subscription(&mut self, id: SubscriptionId, run: impl FnOnce(&mut Subscription, &mut Context)) {
         let Some(subscription) = self.subscriptions.get_mut(&id) else { return };
         run(subscription, &mut self.context);
         let finished = subscription.is_finished();

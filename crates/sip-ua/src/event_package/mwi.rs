@@ -95,7 +95,8 @@ impl MessageSummary {
                 "messages-waiting" => status = Some(value.eq_ignore_ascii_case("yes")),
                 "message-account" => summary.account = Some(value.to_owned()),
                 name => {
-                    let class = CLASSES.iter().find(|(_, known)| *known == name).map(|(class, _)| class.clone());
+                    let class =
+                        CLASSES.iter().find(|(_, known)| *known == name).map(|(class, _)| class.clone());
                     if let (Some(class), true) = (class, summary.counts.len() < CLASSES.len()) {
                         summary.counts.extend(count(class, value));
                     }
@@ -163,7 +164,9 @@ mod tests {
     fn what_is_no_summary_is_refused_and_what_cannot_be_counted_is_left_out() {
         assert_eq!(MessageSummary::parse(b""), Err(StateError::Missing("Messages-Waiting")));
         assert_eq!(MessageSummary::parse(&[0xff]), Err(StateError::Xml));
-        let summary = MessageSummary::parse(b"Messages-Waiting: yes\nVoice-Message: many\nfax-message: 1/2 (x").unwrap();
+        let summary =
+            MessageSummary::parse(b"Messages-Waiting: yes\nVoice-Message: many\nfax-message: 1/2 (x")
+                .unwrap();
         assert_eq!(summary.counts.len(), 1);
         let forged = MessageSummary::voice(1, 0).account("sip:a\r\nvoice-message: 9/9");
         assert_eq!(forged.to_text(), "Messages-Waiting: yes\r\nvoice-message: 1/0\r\n");

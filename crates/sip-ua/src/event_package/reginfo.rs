@@ -140,7 +140,8 @@ fn contact(element: &Element) -> Result<BoundContact, StateError> {
 }
 
 fn write_registration(registration: &RegisteredAor) -> Element {
-    let state = STATES.iter().find(|(state, _)| *state == registration.state).map_or("init", |(_, name)| name);
+    let state =
+        STATES.iter().find(|(state, _)| *state == registration.state).map_or("init", |(_, name)| name);
     Element::new("registration")
         .with("aor", &registration.aor)
         .with("id", &registration.id)

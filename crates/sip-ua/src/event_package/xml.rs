@@ -115,7 +115,8 @@ impl Element {
                 Event::Text(text) => add(&mut open, &text),
                 Event::CData(text) => add(&mut open, &text),
                 Event::GeneralRef(reference) => {
-                    let known = unescape(&format!("&{};", &*reference)).map_err(|_| StateError::Xml)?.into_owned();
+                    let known =
+                        unescape(&format!("&{};", &*reference)).map_err(|_| StateError::Xml)?.into_owned();
                     add(&mut open, &known);
                 }
                 Event::DocType(_) | Event::Eof => return Err(StateError::Xml),

@@ -85,11 +85,11 @@ impl InviteUsage {
             (State::Over(_), _) => Err(StatusCode::DECLINE),
             (State::Established(_), Named::ToReplace { early_only: true, .. }) => Err(StatusCode::BUSY_HERE),
             // RFC 3891 §3: of those that ring only the ones that we called.
-            (State::Alerting(_), Named::ToReplace { .. }) => {
-                Err(StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST)
-            }
+            (State::Alerting(_), Named::ToReplace { .. }) => Err(StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST),
             (State::Calling(_) | State::Established(_), Named::ToReplace { .. })
-            | (State::Calling(_) | State::Alerting(_) | State::Established(_), Named::ToJoin { .. }) => Ok(()),
+            | (State::Calling(_) | State::Alerting(_) | State::Established(_), Named::ToJoin { .. }) => {
+                Ok(())
+            }
         }
     }
 

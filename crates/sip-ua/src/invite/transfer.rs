@@ -30,8 +30,8 @@ use crate::dialog::DialogKey;
 use crate::error::CommandError;
 use crate::event::Event;
 use crate::refer::{self, PACKAGE, Transfer, TransferError};
-use crate::subscription::subscriber::Standing;
 use crate::subscription::Subscriber;
+use crate::subscription::subscriber::Standing;
 use crate::target;
 
 /// A transfer that is not settled yet.
@@ -51,7 +51,7 @@ enum Stage {
     /// An INVITE is in progress.
     Settling,
     /// The REFER is sent.
-    Asked { subscriber: Subscriber, outside: Option<Outside> },
+    Asked { subscriber: Subscriber, outside: Option<Box<Outside>> },
 }
 
 /// A REFER in a dialog of its own.
@@ -96,9 +96,7 @@ impl InviteUsage {
 
     /// Sends the REFER of a transfer that has waited long enough.
     pub(super) fn continue_transfer(&mut self, context: &mut Context, now: Instant) {
-        let waits =
-            |transferring: &Box<Transferring>| matches!(transferring.stage, Stage::Settling);
-        if !self.transferring.as_ref().is_some_and(waits) {
+        if !self.transferring.as_ref().is_some_and(|that| matches!(that.stage, Stage::Settling)) {
             return;
         }
         match &self.state {
@@ -159,7 +157,7 @@ impl InviteUsage {
         let subscriber = Subscriber::new(now, patience(context), PACKAGE.into(), None, true);
         let client = context.send_in(now, &dialog, request.clone(), Owner::Call(self.id))?;
         context.subscriptions.insert(key.clone(), Owner::Call(self.id));
-        let outside = Some(Outside { key, client, request, attempt, notifier: None });
+        let outside = Some(Box::new(Outside { key, client, request, attempt, notifier: None }));
         if let Some(transferring) = &mut self.transferring {
             transferring.stage = Stage::Asked { subscriber, outside };
         }

@@ -271,9 +271,12 @@ mod tests {
     #[test]
     fn a_subscriber_that_is_gone_is_told_nothing_more() {
         let now = testkit::Clock::new().now();
-        for (result, gone) in
-            [(answered(481), true), (Err(Ending::TimedOut), true), (answered(500), false), (answered(200), false)]
-        {
+        for (result, gone) in [
+            (answered(481), true),
+            (Err(Ending::TimedOut), true),
+            (answered(500), false),
+            (answered(200), false),
+        ] {
             let mut notifier = notifier(now);
             notifier.poll_notice(now).unwrap();
             notifier.notified(&result);

@@ -39,7 +39,13 @@ impl Subscriber {
     /// One that was asked for just now; the first NOTIFY must come within 64·T1 (Timer N, [RFC 6665 §4.1.2.4]).
     ///
     /// [RFC 6665 §4.1.2.4]: https://www.rfc-editor.org/rfc/rfc6665#section-4.1.2.4
-    pub(crate) fn new(now: Instant, patience: Duration, package: Text, id: Option<Text>, lenient: bool) -> Self {
+    pub(crate) fn new(
+        now: Instant,
+        patience: Duration,
+        package: Text,
+        id: Option<Text>,
+        lenient: bool,
+    ) -> Self {
         Self { package, id, lenient, ends_at: now + patience, confirmed: false }
     }
 

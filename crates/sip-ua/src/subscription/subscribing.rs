@@ -224,7 +224,10 @@ impl Subscription {
         let expires = match &kind {
             Kind::Package(asked) => {
                 let mut trial = sip_msg::Headers::new();
-                asked.accept.iter().try_for_each(|kind| trial.push_raw(HeaderName::ACCEPT, kind.as_bytes()))?;
+                asked
+                    .accept
+                    .iter()
+                    .try_for_each(|kind| trial.push_raw(HeaderName::ACCEPT, kind.as_bytes()))?;
                 trial.get::<Accept>()?;
                 u32::try_from(asked.expires.as_secs()).unwrap_or(u32::MAX)
             }
@@ -613,11 +616,18 @@ impl Subscription {
         let asked = match &self.kind {
             Kind::Package(asked) => asked,
             Kind::Refer => {
-                return self.referred(context, Err(match end {
-                    SubscriptionEnd::Refused { status, reason } => TransferError::Refused { status, reason },
-                    SubscriptionEnd::NoAnswer(why) => TransferError::NoAnswer(why),
-                    SubscriptionEnd::Terminated(_) | SubscriptionEnd::Silent => TransferError::NotReported,
-                }));
+                return self.referred(
+                    context,
+                    Err(match end {
+                        SubscriptionEnd::Refused { status, reason } => {
+                            TransferError::Refused { status, reason }
+                        }
+                        SubscriptionEnd::NoAnswer(why) => TransferError::NoAnswer(why),
+                        SubscriptionEnd::Terminated(_) | SubscriptionEnd::Silent => {
+                            TransferError::NotReported
+                        }
+                    }),
+                );
             }
         };
         let again = again && asked.retry && !self.unsubscribe && !asked.expires.is_zero();

@@ -93,7 +93,11 @@ impl Package {
             return Ok(seconds(self.default_expires));
         };
         let least = seconds(self.min_expires);
-        if asked > 0 && asked < 3600 && asked < least { Err(MinExpires(least)) } else { Ok(asked.min(seconds(self.max_expires))) }
+        if asked > 0 && asked < 3600 && asked < least {
+            Err(MinExpires(least))
+        } else {
+            Ok(asked.min(seconds(self.max_expires)))
+        }
     }
 
     /// Whether the subscriber takes what we have.

@@ -73,9 +73,8 @@ impl Phone {
     /// Answers a REFER and places the call it asks for.
     #[allow(dead_code, reason = "each test that shares this file needs a part of it")]
     pub(crate) fn follow(&mut self, now: Instant) -> DialogId {
-        let asked = self.events.iter().rev().find_map(|event| match event {
-            Event::Refer { refer, .. } => Some(refer.clone()),
-            _ => None,
+        let asked = self.events.iter().rev().find_map(|event| {
+            if let Event::Refer { refer, .. } = event { Some(refer.clone()) } else { None }
         });
         let asked = asked.expect("a REFER came");
         self.agent.accept_refer(now, asked.id).expect("it waits");

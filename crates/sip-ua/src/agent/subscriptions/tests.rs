@@ -45,7 +45,9 @@ fn made(lab: &mut Scripted, subscribe: &Request, tag: &str, number: u32, state: 
     let sent = subscribe.headers();
     let (from, to) = (sent.require::<To>().unwrap(), sent.require::<From>().unwrap());
     let headers = notify.headers_mut();
-    headers.replace(&From { name_addr: from.name_addr, params: sip_msg::Params::new() }.with_tag(tag.to_owned()));
+    headers.replace(
+        &From { name_addr: from.name_addr, params: sip_msg::Params::new() }.with_tag(tag.to_owned()),
+    );
     headers.replace(&To { name_addr: to.name_addr, params: to.params });
     headers.replace(&sent.require::<CallId>().unwrap());
     if let Ok(Some(event)) = sent.get::<EventHeader>() {
@@ -85,7 +87,9 @@ fn told(lab: &mut Scripted, by: &str) {
 #[track_caller]
 fn ended(lab: &mut Scripted) -> (SubscriptionEnd, Option<u64>) {
     match lab.event() {
-        Some(Event::SubscriptionEnded { why, will_retry_in, .. }) => (why, will_retry_in.map(|wait| wait.as_secs())),
+        Some(Event::SubscriptionEnded { why, will_retry_in, .. }) => {
+            (why, will_retry_in.map(|wait| wait.as_secs()))
+        }
         other => panic!("{other:?} is the end"),
     }
 }

@@ -101,7 +101,10 @@ fn an_application_that_takes_its_time_leaves_the_subscription_pending() {
         let accepted = lab.sent_response(StatusCode::OK);
         assert_eq!(accepted.headers().require::<Expires>().unwrap(), Expires(600));
         told(&mut lab, "pending;expires=600", "");
-        assert_eq!(lab.agent.refuse_subscription(lab.now, id, StatusCode::FORBIDDEN), Err(CommandError::Unknown));
+        assert_eq!(
+            lab.agent.refuse_subscription(lab.now, id, StatusCode::FORBIDDEN),
+            Err(CommandError::Unknown)
+        );
         if granted {
             lab.agent.notify(lab.now, id, state("one")).unwrap();
             told(&mut lab, "active;expires=600", "one");
