@@ -9,10 +9,10 @@ use sip_txn::{Action, Flow, Input, Transport};
 use sip_ua::{Agent, Config, Event, MediaPlan, Output, Refusal};
 
 /// Calls that stand at the same time.
-const CALLS: u32 = 2_000;
+const CALLS: u32 = 500;
 /// What one of them may keep. `cargo xtask bench-e2e --memory` measures a whole process: 6 kB a call, and the plan, tasks and
 /// channels of the application are in that, too.
-const BUDGET: i64 = 2_500;
+const BUDGET: i64 = 3_700;
 
 /// Answers everything with the same, and keeps nothing.
 #[derive(Debug)]
@@ -73,7 +73,8 @@ impl Callee {
                     self.agent.accept(self.now, dialog, Some(plan)).expect("a call that waits");
                 }
                 Output::Action(Action::Transmit(sent)) => {
-                    let message = Message::parse(sent.bytes, &Limits::default()).expect("we send what parses");
+                    let message =
+                        Message::parse(sent.bytes, &Limits::default()).expect("we send what parses");
                     let to = message.headers().require::<To>().expect("an answer has one");
                     tag = to.tag().map(str::to_owned);
                 }
