@@ -242,6 +242,11 @@ impl Dialog {
         request.headers_mut().replace(&CSeq { number: self.local_cseq, method });
     }
 
+    /// Whether we have sent another request since the one that this answers.
+    pub(crate) fn has_gone_on(&self, response: &Response) -> bool {
+        response.headers().require::<CSeq>().is_ok_and(|answered| answered.number < self.local_cseq)
+    }
+
     /// Goes on where a copy of the same dialog has got to.
     pub(crate) fn catch_up(&mut self, copy: Option<&Self>) {
         self.local_cseq = copy.map_or(self.local_cseq, |copy| self.local_cseq.max(copy.local_cseq));

@@ -488,7 +488,7 @@ impl InviteUsage {
         cancelled: bool,
     ) {
         let State::Established(established) = &mut self.state else { return };
-        let wait = glare_wait(context, established.dialog.role(), response);
+        let wait = glare_wait(context, &established.dialog, response);
         let wait = wait.filter(|_| !cancelled && rounds + 1 < MAX_ROUNDS);
         let stage = Stage::Waiting { until: wait.map_or(now, |wait| now + wait) };
         let Some(_) = wait else {
@@ -593,21 +593,27 @@ fn needs_reinvite(status: StatusCode) -> bool {
     )
 }
 
-/// How long to wait when our re-INVITE met one of the peer's; `None`: it was something else ([RFC 3261 §14.1]).
+/// How long to wait before a change of ours that was refused is tried again; `None`: the peer means it.
 ///
+/// It has met one of the peer's ([RFC 3261 §14.1]), or a later request of ours has overtaken it on its way, and it came
+/// out of order ([RFC 3261 §12.2.2]).
+///
+/// [RFC 3261 §12.2.2]: https://www.rfc-editor.org/rfc/rfc3261#section-12.2.2
 /// [RFC 3261 §14.1]: https://www.rfc-editor.org/rfc/rfc3261#section-14.1
-pub(super) fn glare_wait(context: &mut Context, role: Role, response: &Response) -> Option<Duration> {
-    match (response.status(), role) {
+pub(super) fn glare_wait(context: &mut Context, dialog: &Dialog, response: &Response) -> Option<Duration> {
+    match (response.status(), dialog.role()) {
         (StatusCode::REQUEST_PENDING, Role::Uac) => {
             Some(context.ids.wait(Duration::from_millis(2100), Duration::from_secs(4)))
         }
         (StatusCode::REQUEST_PENDING, Role::Uas) => {
             Some(context.ids.wait(Duration::ZERO, Duration::from_secs(2)))
         }
-        (StatusCode::SERVER_INTERNAL_ERROR, _) => {
-            let asked = response.headers().get::<RetryAfter>().ok().flatten()?.seconds;
-            (asked <= MAX_RETRY_AFTER).then(|| Duration::from_secs(asked.into()))
-        }
+        (StatusCode::SERVER_INTERNAL_ERROR, _) => match response.headers().get::<RetryAfter>().ok().flatten() {
+            Some(RetryAfter { seconds, .. }) => {
+                (seconds <= MAX_RETRY_AFTER).then(|| Duration::from_secs(seconds.into()))
+            }
+            None => dialog.has_gone_on(response).then_some(Duration::ZERO),
+        },
         _ => None,
     }
 }

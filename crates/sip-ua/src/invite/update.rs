@@ -178,8 +178,8 @@ impl InviteUsage {
             }
             Ok(response) => {
                 self.roll_back_early(&tag, wish);
-                let role = self.dialog_mut(&tag).map(|dialog| dialog.role());
-                let wait = role.and_then(|role| glare_wait(context, role, response));
+                let dialog = self.dialog_mut(&tag);
+                let wait = dialog.and_then(|dialog| glare_wait(context, dialog, response));
                 if let Some(wait) = wait.filter(|_| rounds + 1 < MAX_ROUNDS)
                     && let Some(early) = &mut self.early_update
                 {

@@ -68,6 +68,17 @@ fn an_offer_said_again_has_the_direction_of_before() {
     changed(&mut lab, Side::Local, Direction::SendOnly);
 }
 
+// rfc: 3261 §13.2.2.4 — each 2xx is acknowledged, however many changes there were a moment ago
+#[test]
+fn changes_in_quick_succession_are_acknowledged_one_and_all() {
+    let (mut lab, id, _) = up(Plan::default());
+    for version in 2..40 {
+        let request = hold(&mut lab, id);
+        agree(&mut lab, &request, version, Direction::RecvOnly);
+        changed(&mut lab, Side::Local, Direction::SendOnly);
+    }
+}
+
 // rfc: 3261 §14.1 — a re-INVITE without an offer: the 2xx has the peer's, the ACK our answer
 #[test]
 fn the_peer_is_asked_for_an_offer() {
@@ -229,6 +240,59 @@ fn a_change_comes_back_when_the_peer_says() {
     lab.advance(Duration::from_millis(1));
     assert!(text(lab.sent_request(&Method::INVITE).body()).contains("a=sendonly"));
     assert!(lab.event().is_none());
+}
+
+/// Something of ours that goes out while a change has no answer.
+fn overtakes(lab: &mut Scripted, id: DialogId) {
+    lab.agent.info(lab.now, id, "text/plain", "hello").unwrap();
+    let info = lab.sent_request(&Method::INFO);
+    lab.answer(&info, 200, "peer");
+    assert!(matches!(lab.event(), Some(Event::Response { .. })));
+}
+
+// rfc: 3261 §12.2.2 — our re-INVITE or UPDATE is overtaken by a request of ours and refused as out of order: sent anew
+#[test]
+fn a_change_that_came_out_of_order_is_sent_with_a_new_number() {
+    for method in [Method::INVITE, Method::UPDATE] {
+        let (mut lab, id, dialog) = up(Plan::default());
+        let mut says = lab.peer_request(Method::UPDATE, 7, Some(&dialog));
+        says.headers_mut().push_raw(sip_msg::HeaderName::ALLOW, "INVITE, ACK, BYE, UPDATE").unwrap();
+        lab.receive(says);
+        lab.sent_response(StatusCode::OK);
+        lab.event();
+        if method == Method::INVITE {
+            lab.agent.set_direction(lab.now, id, Direction::SendOnly).unwrap();
+        } else {
+            lab.agent.update(lab.now, id, Some(Direction::SendOnly)).unwrap();
+        }
+        for round in 0.. {
+            let asked = lab.sent_request(&method);
+            assert!(text(asked.body()).contains("a=sendonly"));
+            overtakes(&mut lab, id);
+            lab.answer(&asked, 500, "peer");
+            if method == Method::INVITE {
+                lab.sent_request(&Method::ACK);
+            }
+            if round + 1 == super::MAX_ROUNDS {
+                break;
+            }
+            lab.advance(Duration::ZERO);
+        }
+        // A peer that never takes it in order means something else.
+        failed(&mut lab, StatusCode::SERVER_INTERNAL_ERROR);
+        stands(&mut lab, id);
+        lab.advance(SECOND);
+        lab.sent_nothing();
+        let held = hold(&mut lab, id);
+        overtakes(&mut lab, id);
+        lab.answer(&held, 500, "peer");
+        lab.sent_request(&Method::ACK);
+        lab.advance(Duration::ZERO);
+        let again = lab.sent_request(&Method::INVITE);
+        assert_eq!(number(&again), number(&held) + 2);
+        agree(&mut lab, &again, 2, Direction::RecvOnly);
+        changed(&mut lab, Side::Local, Direction::SendOnly);
+    }
 }
 
 // rfc: 3261 §14.1 — the retry after glare asks for what is wanted by then
