@@ -367,7 +367,9 @@ impl InviteUsage {
             let _ = context.layer.ack(now, acked.ack.clone(), acked.options.clone());
             return;
         }
-        if self.acks.len() >= context.config.limits.forks {
+        // Those of earlier changes are kept for a while, and take nobody's place.
+        let forks = self.acks.iter().filter(|acked| acked.client == client).count();
+        if forks >= context.config.limits.forks {
             return;
         }
         match &self.state {
