@@ -107,6 +107,7 @@ impl InviteUsage {
     ) {
         let Some(at) = self.requests.iter().position(|request| request.client == client) else { return };
         let InDialog { remote_tag, mut request, purpose, mut attempt, .. } = self.requests.remove(at);
+        let of_call = is_of_call(request.method());
         if let Ok(response) = &result {
             if is_challenge(response)
                 && self.auth.challenged(context, response, &mut attempt).is_ok()
@@ -122,6 +123,7 @@ impl InviteUsage {
             }
         }
         let gone = match &result {
+            _ if !of_call => None,
             Ok(response) => is_gone(response.status()).then(|| response.status()),
             Err(Ending::TimedOut) => Some(StatusCode::REQUEST_TIMEOUT),
             Err(_) => None,
@@ -156,4 +158,12 @@ impl InviteUsage {
             }
         }
     }
+}
+
+/// Whether a request belongs to the call and not to a subscription, or to nothing, in the same dialog: only then does the
+/// call end with its 481, or without an answer ([RFC 5057 §5.3]).
+///
+/// [RFC 5057 §5.3]: https://www.rfc-editor.org/rfc/rfc5057#section-5.3
+fn is_of_call(method: &Method) -> bool {
+    matches!(*method, Method::UPDATE | Method::PRACK | Method::INFO)
 }

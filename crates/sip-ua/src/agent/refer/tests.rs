@@ -334,6 +334,25 @@ fn a_referrer_that_knows_nothing_of_it_hears_no_more() {
     lab.sent_nothing();
 }
 
+// rfc: 5057 §5.1 — a 481 to NOTIFY, or no answer, ends the subscription and not the call in whose dialog it is
+#[test]
+fn a_call_outlives_a_report_that_nobody_wants() {
+    for answer in [Some(481), Some(408), None] {
+        let (mut lab, id, dialog) = up();
+        let asked = asked(&mut lab, 11, Some(&dialog), LINK);
+        lab.agent.accept_refer(lab.now, asked.id).unwrap();
+        lab.sent_response(StatusCode::ACCEPTED);
+        let notify = lab.sent_request(&Method::NOTIFY);
+        match answer {
+            Some(status) => lab.answer(&notify, status, ""),
+            None => lab.advance(Duration::from_secs(33)),
+        }
+        let still = lab.agent.refer_progress(lab.now, asked.id, StatusCode::RINGING);
+        assert_eq!(still.is_ok(), answer == Some(408), "{answer:?}");
+        assert!(lab.agent.direction(id).is_some(), "{answer:?}");
+    }
+}
+
 // rfc: 3515 §2.4.4 — the referrer may end or extend its subscription by SUBSCRIBE; the request goes on all the same
 // rfc: 3515 §2.4.4 — a SUBSCRIBE to refer that no REFER made: 403
 #[test]
