@@ -111,7 +111,7 @@ impl Phone {
         if let Some(id) = event.dialog() {
             let view = self.calls.get(&id).copied();
             // What becomes of a transfer may be told when the call is over.
-            let may_follow = matches!(event, Event::Transferred { .. });
+            let may_follow = matches!(event, Event::TransferProgress { .. } | Event::Transferred { .. });
             assert!(
                 may_follow || view != Some(View::Over),
                 "{}: nothing comes after the end, but {event:?}",
@@ -129,7 +129,7 @@ impl Phone {
     }
 }
 
-fn summary(bytes: &[u8]) -> String {
+pub(crate) fn summary(bytes: &[u8]) -> String {
     let message = Message::parse(bytes.to_vec(), &Limits::default()).expect("we send what parses");
     message.check().expect("we send what passes the check");
     let body = match message.headers().get::<ContentType>().ok().flatten() {
@@ -138,7 +138,8 @@ fn summary(bytes: &[u8]) -> String {
             let fragment = Fragment::parse(message.body().clone(), &Limits::default()).expect("a fragment");
             format!(" {}", fragment.status().expect("a status line").code())
         }
-        _ => " sdp".to_owned(),
+        Some(kind) => format!(" {}", kind.subtype),
+        None => panic!("a body without a Content-Type"),
     };
     match &message {
         Message::Request(request) => format!("{}{body}", request.method()),

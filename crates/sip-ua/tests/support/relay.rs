@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use sip_msg::{
-    CSeq, Contact, Headers, Limits, Message, Method, ProxyAuthenticate, RecordRoute, Request, Response,
-    Route, StatusCode, Uri, Via,
+    CSeq, Contact, HeaderName, Headers, Limits, Message, Method, ProxyAuthenticate, RecordRoute, Request,
+    Response, Route, StatusCode, Uri, Via,
 };
 use testkit::{Datagram, Node};
 
@@ -17,6 +17,8 @@ pub(crate) struct Relay {
     ip: String,
     /// Asks for a password of this realm, and believes any answer.
     pub(crate) realm: Option<&'static str>,
+    /// Lets no INVITE pass, and says where the announcement is that tells why.
+    pub(crate) screens: Option<String>,
     /// Answers every INVITE with these addresses.
     pub(crate) redirect: Option<String>,
     /// Where whoever is asked for under the proxy's own address is to be found.
@@ -56,6 +58,9 @@ impl Relay {
                 .push_raw(<Contact as sip_msg::TypedHeader>::NAME, contacts)
                 .expect("a line");
         }
+        if let Some(announcement) = self.screens.as_deref().filter(|_| status == StatusCode::FORBIDDEN) {
+            response.headers_mut().push_raw(HeaderName::ERROR_INFO, announcement).expect("a line");
+        }
         self.send(to, &response.into());
     }
 
@@ -77,6 +82,9 @@ impl Relay {
             && !known(realm)
         {
             return self.answer(from, &request, StatusCode::PROXY_AUTHENTICATION_REQUIRED);
+        }
+        if self.screens.is_some() && method == Method::INVITE {
+            return self.answer(from, &request, StatusCode::FORBIDDEN);
         }
         if self.redirect.is_some() && method == Method::INVITE {
             return self.answer(from, &request, StatusCode::MOVED_TEMPORARILY);
