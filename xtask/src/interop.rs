@@ -1,5 +1,6 @@
 //! Scripted calls with other people's software: SIPp, baresip and Kamailio, all from Debian's packages.
 
+mod accounts;
 mod baresip;
 mod calls;
 mod echo_load;
@@ -17,7 +18,7 @@ mod voip;
 
 use crate::{Result, apt, step::Outcome, strict, target, which};
 use lab::Lab;
-use scenarios::SCENARIOS;
+use scenarios::Scenario;
 use std::{path::PathBuf, time::Instant};
 use xshell::{Shell, cmd};
 
@@ -27,7 +28,9 @@ const PACKAGES: &[&str] = &[
     "iptables",
     "kamailio",
     "kamailio-extra-modules",
+    "kamailio-outbound-modules",
     "kamailio-tls-modules",
+    "kamailio-websocket-modules",
     "openssl",
     "sip-tester",
     "socat",
@@ -40,11 +43,11 @@ pub(crate) fn run(shell: &Shell, args: &[String]) -> Result {
         return apt::install(shell, PACKAGES, || missing(PEERS));
     }
     if args == ["--list"] {
-        SCENARIOS.iter().for_each(|scenario| println!("{}", scenario.name));
+        scenarios().for_each(|scenario| println!("{}", scenario.name));
         return Ok(());
     }
     if let Some(unknown) =
-        args.iter().find(|arg| SCENARIOS.iter().all(|scenario| !scenario.name.starts_with(arg.as_str())))
+        args.iter().find(|arg| scenarios().all(|scenario| !scenario.name.starts_with(arg.as_str())))
     {
         return Err(format!("no scenario starts with {unknown}; --list names them").into());
     }
@@ -73,7 +76,7 @@ fn play(shell: &Shell, names: &[String]) -> Result<(usize, usize, usize)> {
     let templates = templates(shell);
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     let chosen = |name: &str| names.is_empty() || names.iter().any(|start| name.starts_with(start.as_str()));
-    for scenario in SCENARIOS.iter().filter(|scenario| chosen(scenario.name)) {
+    for scenario in scenarios().filter(|scenario| chosen(scenario.name)) {
         let begun = Instant::now();
         let missing = missing(scenario.peers);
         let (mark, text) = if missing.is_empty() {
@@ -103,6 +106,10 @@ fn play(shell: &Shell, names: &[String]) -> Result<(usize, usize, usize)> {
     Ok((passed, failed, skipped))
 }
 
+fn scenarios() -> impl Iterator<Item = &'static Scenario> {
+    scenarios::SCENARIOS.iter().chain(accounts::SCENARIOS)
+}
+
 /// Where scenarios and settings lie.
 pub(crate) fn templates(shell: &Shell) -> PathBuf {
     shell.current_dir().join("crates/voip/tests/interop")
@@ -111,6 +118,7 @@ pub(crate) fn templates(shell: &Shell) -> PathBuf {
 fn missing(peers: &[&str]) -> Vec<String> {
     let is_there = |peer: &str| match peer {
         loads::NAMESPACES => loads::has_namespaces(),
+        accounts::MODULES => accounts::has_modules(),
         program => which(program).is_some(),
     };
     peers.iter().filter(|peer| !is_there(peer)).map(ToString::to_string).collect()

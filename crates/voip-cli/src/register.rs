@@ -1,10 +1,12 @@
 //! `voip register`: registers, and keeps the registration fresh.
 
+mod many;
+
 use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
-use voip::{Account, Registration, RegistrationState};
+use voip::{Account, Registration, RegistrationState, RegistrationStatus};
 
 use crate::common::{Common, register, report_registration, unregister};
 use crate::interrupt::interrupted;
@@ -20,6 +22,9 @@ pub(crate) struct Register {
     /// Register, print all bindings of the address, unregister and exit
     #[arg(long)]
     once: bool,
+    /// Register N accounts, the users of which are that of --aor with 1 to N behind it, and count how many stand
+    #[arg(long, value_name = "N", conflicts_with = "once", value_parser = clap::value_parser!(u32).range(1..))]
+    accounts: Option<u32>,
 }
 
 impl Register {
@@ -27,11 +32,19 @@ impl Register {
         let account = common.required_account()?.expires(Duration::from_secs(self.expires.into()));
         let (endpoint, _incoming) = common.endpoint().await?;
         let outcome = async {
-            let mut registration = register(&endpoint, &account, reporter).await?;
-            let outcome = if self.once {
-                list(&registration, &account, reporter).await
+            if let Some(many) = self.accounts {
+                return many::run(&endpoint, &account, many as usize, reporter).await;
+            }
+            let (registration, outcome) = if self.once {
+                let registration = register(&endpoint, &account, reporter).await?;
+                let outcome = list(&registration, &account, reporter).await;
+                (registration, outcome)
             } else {
-                keep(&mut registration, &account, reporter).await
+                reporter.event("registering", json!({ "aor": account.aor().to_string() }));
+                let registration = endpoint.keep_registered(&account).await;
+                let mut registration = registration.map_err(|error| Failure::failed(error.to_string()))?;
+                let outcome = keep(&mut registration, &account, reporter).await;
+                (registration, outcome)
             };
             unregister(registration, &account, reporter).await;
             outcome
@@ -60,28 +73,34 @@ async fn list(registration: &Registration, account: &Account, reporter: &Reporte
     Ok(())
 }
 
-/// Reports until Ctrl-C; an `Err` when the registrar will not have us any more.
+/// Reports until Ctrl-C. An `Err` when the registrar will not have us any more, or has not had us yet after as many attempts
+/// as make a failure.
 async fn keep(registration: &mut Registration, account: &Account, reporter: &Reporter) -> Outcome {
-    let mut watch = registration.watch();
+    let (mut watch, mut stood, mut last) = (registration.watch(), false, None);
     loop {
         let state = tokio::select! {
             // What happened comes before what that makes of the whole.
             biased;
             state = registration.changed() => state,
             Some(status) = watch.changed() => {
-                let status = format!("{status:?}").to_lowercase();
-                reporter.event("registration_status", json!({ "aor": account.aor().to_string(), "status": status }));
-                continue;
+                let word = format!("{status:?}").to_lowercase();
+                let fields = json!({ "aor": account.aor().to_string(), "status": word });
+                reporter.event("registration_status", fields);
+                match last.take() {
+                    Some(failure) if status == RegistrationStatus::Failed && !stood => return Err(failure),
+                    _ => continue,
+                }
             }
             () = interrupted() => return Ok(()),
         };
         let failure = report_registration(account, state.as_ref(), reporter);
+        stood |= matches!(state, Some(RegistrationState::Registered { .. }));
         match (state, failure) {
             (None, _) => return Err(Failure::failed("the endpoint was shut down")),
             (Some(RegistrationState::Failed { will_retry_in: None, .. }), Some(failure)) => {
                 return Err(failure);
             }
-            (Some(_), _) => {}
+            (Some(_), failure) => last = failure,
         }
     }
 }

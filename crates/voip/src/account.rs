@@ -156,6 +156,15 @@ impl Account {
         self.with(|settings| settings.keep_alive(interval))
     }
 
+    /// The same settings for another user of the same domain.
+    #[must_use]
+    pub fn as_user(self, user: &str) -> Self {
+        self.with(|mut settings| {
+            settings.aor = settings.aor.with_user(user);
+            settings
+        })
+    }
+
     /// The address-of-record, without a password.
     #[must_use]
     pub fn aor(&self) -> &Uri {
@@ -202,6 +211,13 @@ mod tests {
         assert_eq!(account.aor().to_string(), "sip:alice@example.com");
         assert!(account.credentials().is_some());
         assert!(!format!("{account:?}").contains("secret"), "{account:?}");
+    }
+
+    #[test]
+    fn another_user_has_the_same_settings() {
+        let account = Account::new("sip:alice:secret@example.com").unwrap().as_user("bob");
+        assert_eq!(account.aor().to_string(), "sip:bob@example.com");
+        assert_eq!(account.credentials().unwrap().username(), "bob");
     }
 
     #[test]

@@ -21,15 +21,42 @@ pub(crate) struct Baresip {
     recordings: PathBuf,
 }
 
+/// Where a baresip registers.
+pub(crate) struct Account<'a> {
+    pub(crate) domain: &'a str,
+    pub(crate) proxy: &'a str,
+    pub(crate) password: &'a str,
+}
+
 impl Baresip {
     /// Starts one; `media_encryption` is baresip's own word for it, empty for none.
     pub(crate) fn start(lab: &mut Lab, tone_hz: u32, codec: &str, media_encryption: &str) -> Result<Self> {
+        Self::start_with(lab, tone_hz, codec, media_encryption, None)
+    }
+
+    /// The same, registered as `phone` somewhere.
+    pub(crate) fn start_with(
+        lab: &mut Lab,
+        tone_hz: u32,
+        codec: &str,
+        media_encryption: &str,
+        account: Option<&Account>,
+    ) -> Result<Self> {
         // The port after its SIP port is its TLS port, whether used or not.
         let (port, rtp) = (ports(4)?, ports(10)?);
         let control = port + 2;
         let recordings = lab.path("rec");
         std::fs::create_dir_all(&recordings)?;
+        let (domain, registration) = match account {
+            Some(Account { domain, proxy, password }) => {
+                let digest = format!("auth_user=phone;auth_pass={password}");
+                (domain.to_string(), format!("regint=60;{digest};outbound=\"{proxy};transport=udp\""))
+            }
+            None => (format!("127.0.0.1:{port}"), "regint=0".to_owned()),
+        };
         let values = [
+            ("DOMAIN", domain),
+            ("REGISTRATION", registration),
             ("PORT", port.to_string()),
             ("CONTROL", control.to_string()),
             ("RTP", rtp.to_string()),
