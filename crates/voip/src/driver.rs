@@ -13,7 +13,7 @@ use sip_msg::{CallId, Response, StatusCode};
 use sip_txn::Ending;
 use sip_ua::auth::CredentialsWanted;
 use sip_ua::driver::EventReceiver;
-use sip_ua::{DialogId, Event, RegistrationId, RequestId, TransferError};
+use sip_ua::{DialogId, Event, RegistrationId, RequestId, SubscriptionId, TransferError};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::call::{Ended, IncomingCall, Link};
@@ -47,6 +47,10 @@ pub(crate) enum Route {
         dialog: DialogId,
         outcome: oneshot::Sender<Result<StatusCode, TransferError>>,
     },
+    Referral {
+        id: SubscriptionId,
+        outcome: oneshot::Sender<Result<StatusCode, TransferError>>,
+    },
     /// No event is wanted any more: ends the router, and with it the agent.
     ShutDown,
 }
@@ -69,6 +73,7 @@ pub(crate) struct Router {
         HashMap<RegistrationId, watch::Sender<News>>,
     requests: HashMap<RequestId, oneshot::Sender<Result<Response, Ending>>>,
     transfers: HashMap<DialogId, oneshot::Sender<Result<StatusCode, TransferError>>>,
+    referrals: HashMap<SubscriptionId, oneshot::Sender<Result<StatusCode, TransferError>>>,
 }
 
 impl Router {
@@ -89,6 +94,7 @@ impl Router {
             registrations: HashMap::new(),
             requests: HashMap::new(),
             transfers: HashMap::new(),
+            referrals: HashMap::new(),
         };
         tokio::spawn(async move {
             loop {
@@ -126,6 +132,9 @@ impl Router {
             }
             Route::Transfer { dialog, outcome } => {
                 self.transfers.insert(dialog, outcome);
+            }
+            Route::Referral { id, outcome } => {
+                self.referrals.insert(id, outcome);
             }
             Route::ShutDown => return ControlFlow::Break(()),
         }
@@ -200,6 +209,15 @@ impl Router {
                     // Nobody waits any more: the future was dropped.
                     let _ = outcome.send(result);
                 }
+            }
+            Event::Referred { id, result } => {
+                if let Some(outcome) = self.referrals.remove(&id) {
+                    // Nobody waits any more: the future was dropped.
+                    let _ = outcome.send(result);
+                }
+            }
+            Event::TurnedAway { flow, why, more } => {
+                tracing::warn!(from = %flow.remote, %why, more, "a call was turned away");
             }
             // Nobody outside of a call may tell us whom to call.
             Event::Refer { dialog: None, refer } => {

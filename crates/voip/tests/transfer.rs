@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use voip::{
     Call, CallError, CallEvent, Config, DigitPath, Endpoint, Incoming, Listen, StatusCode, TransferError,
-    TransferRequest, Transport,
+    TransferRequest, Transport, measure,
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -120,6 +120,23 @@ async fn an_attended_transfer_names_the_call_it_replaces() {
     assert_eq!(new_at_bob.call_id(), new_at_carol.call_id());
 }
 
+// rfc: 3515 §2.4.2 — a REFER outside of calls is not followed unless somebody agrees
+#[tokio::test]
+async fn nobody_outside_of_a_call_can_make_us_call() {
+    let (alice, _, _) = endpoint().await;
+    let (_bob, _bobs, bob) = endpoint().await;
+    let (_carol, mut carols, carol) = endpoint().await;
+    let referred = timeout(PATIENCE, alice.refer(&bob, &carol, None)).await.unwrap();
+    assert!(
+        matches!(
+            &referred,
+            Err(CallError::Transfer(TransferError::Refused { status: StatusCode::DECLINE, .. }))
+        ),
+        "{referred:?}"
+    );
+    assert!(timeout(Duration::from_millis(200), carols.next()).await.is_err());
+}
+
 #[tokio::test]
 async fn keys_messages_and_refreshes_go_within_a_call() {
     let (alice, _, _) = endpoint().await;
@@ -149,27 +166,49 @@ async fn early_media_is_heard_before_the_answer_and_goes_on_after_it() {
     let (alice, _, _) = endpoint().await;
     let (_bob, mut bobs, bob) = endpoint().await;
     for reliably in [false, true] {
+        let heard = tokio::sync::Notify::new();
         let calling = async {
             let mut outgoing = alice.dial(&bob).start().await.unwrap();
-            let mut early = false;
             let mut frames = outgoing.media().frames();
             while let Some(progress) = outgoing.progress().await {
                 if let voip::Progress::Ringing { early_media: true, response } = progress {
                     assert_eq!(response.headers().contains(voip::HeaderName::RSEQ), reliably);
-                    let mut heard = Vec::new();
-                    while heard.len() < 4_000 {
-                        heard.extend(frames.read().await.unwrap());
+                    let mut samples = Vec::new();
+                    while !samples
+                        .rchunks_exact(1_600)
+                        .next()
+                        .is_some_and(|last| measure::holds_tone(last, 425.0))
+                    {
+                        samples.extend(frames.read().await.unwrap());
                     }
-                    early = voip::measure::holds_tone(&heard[1_600..], 425.0);
+                    heard.notify_one();
                 }
             }
-            assert!(early);
             outgoing.answered().await.unwrap()
         };
         let answering = async {
             let mut call = bobs.next().await.unwrap();
             call.early_media(reliably).await.unwrap().tone(425.0);
-            tokio::time::sleep(Duration::from_millis(900)).await;
+            heard.notified().await;
+            call.answer().await.unwrap()
+        };
+        let (at_alice, at_bob) = timeout(PATIENCE, async { tokio::join!(calling, answering) }).await.unwrap();
+        assert!(at_alice.agreement().is_some() && at_bob.agreement().is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_call_without_an_offer_may_ring_reliably() {
+    let (alice, _, _) = endpoint().await;
+    let (_bob, mut bobs, bob) = endpoint().await;
+    for insists in [false, true] {
+        let wanted = if insists { voip::sip_ua::Reliable::Required } else { voip::sip_ua::Reliable::Supported };
+        let calling = async {
+            alice.dial(&bob).tune(|invite| invite.late_offer().reliable(wanted)).await.unwrap()
+        };
+        let answering = async {
+            let mut call = bobs.next().await.unwrap();
+            if insists { call.ring().await.unwrap() } else { call.ring_reliably().await.unwrap() }
             call.answer().await.unwrap()
         };
         let (at_alice, at_bob) = timeout(PATIENCE, async { tokio::join!(calling, answering) }).await.unwrap();

@@ -3,12 +3,13 @@
 //! [RFC 5589]: https://www.rfc-editor.org/rfc/rfc5589
 
 use sip_msg::{StatusCode, Uri};
-use sip_ua::{ReferRequest, Reply, Transfer};
+use sip_ua::{CommandError, Refer, ReferRequest, Reply, Transfer};
 use tokio::sync::oneshot;
 
 use super::{Call, Dial};
+use crate::account::Account;
 use crate::driver::Route;
-use crate::endpoint::{Shared, resolve};
+use crate::endpoint::{Endpoint, Shared, resolve};
 use crate::error::CallError;
 
 impl Call {
@@ -73,6 +74,40 @@ impl Call {
                 .await?;
             Ok(settled.await.map_err(|_| CallError::ShutDown)??)
         }
+    }
+}
+
+impl Endpoint {
+    /// Asks somebody, outside of any call, to call `refer_to` (click to dial, [RFC 3515]), and waits until that has worked.
+    /// We decline such requests ourselves.
+    ///
+    /// [RFC 3515]: https://www.rfc-editor.org/rfc/rfc3515
+    ///
+    /// # Errors
+    /// [`CallError::Transfer`] when it refuses or the other one was not reached, [`CallError::Target`] for what is no URI.
+    pub async fn refer(
+        &self,
+        target: &str,
+        refer_to: &str,
+        account: Option<&Account>,
+    ) -> Result<StatusCode, CallError> {
+        let (shared, refer_to) = (self.shared(), resolve(refer_to, None)?);
+        let from = account.map_or_else(|| shared.anonymous(), Account::from);
+        let mut refer = Refer::new(from, resolve(target, account)?, refer_to);
+        if let Some(account) = account {
+            refer.request.credentials = account.credentials();
+            refer.request.route = account.route();
+        }
+        let (outcome, settled) = oneshot::channel();
+        let routes = shared.routes.clone();
+        let asked = shared.run(move |agent, now| {
+            let id = agent.refer(now, refer)?;
+            // The router only ends with the endpoint; then nobody listens anyway.
+            let _ = routes.send(Route::Referral { id, outcome });
+            Ok::<_, CommandError>(())
+        });
+        asked.await.ok_or(CallError::ShutDown)??;
+        Ok(settled.await.map_err(|_| CallError::ShutDown)??)
     }
 }
 
