@@ -115,6 +115,8 @@ async fn run(
             }
             continue;
         }
+        // Under load there is always another datagram; those who take the events must have their turn too.
+        tokio::task::coop::consume_budget().await;
         let timeout = agent.poll_timeout();
         tokio::select! {
             input = transports.next() => agent.handle_input(now(), input),
