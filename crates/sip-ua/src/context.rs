@@ -222,6 +222,14 @@ impl Context {
         request.headers_mut().push(&UserAgent(self.config.user_agent.clone()));
     }
 
+    /// Puts Supported and User-Agent on a request in a call: each but ACK says `timer` ([RFC 4028 §7.1]).
+    ///
+    /// [RFC 4028 §7.1]: https://www.rfc-editor.org/rfc/rfc4028#section-7.1
+    pub(crate) fn sign_in_call(&self, request: &mut Request) {
+        request.headers_mut().push(&self.supported());
+        self.sign(request);
+    }
+
     /// Puts Server, and with `capabilities` also Allow and Supported, on a response.
     pub(crate) fn sign_response(&self, response: &mut Response, capabilities: bool) {
         if capabilities {

@@ -185,7 +185,7 @@ fn bye_request(
     if let Some(reason) = reason {
         request.headers_mut().push(reason);
     }
-    context.sign(&mut request);
+    context.sign_in_call(&mut request);
     auth.authorize(&mut context.ids, &mut request);
     request
 }

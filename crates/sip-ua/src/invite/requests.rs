@@ -55,12 +55,13 @@ impl InviteUsage {
         dialog.filter(|dialog| dialog.remote_tag() == remote_tag)
     }
 
-    /// A request in a dialog, with the next CSeq, our Contact and User-Agent; [`send_request`](Self::send_request) takes it.
+    /// A request in a dialog, with the next CSeq, our Contact, Supported and User-Agent;
+    /// [`send_request`](Self::send_request) takes it.
     pub(super) fn request(&mut self, context: &Context, remote_tag: &str, method: Method) -> Option<Request> {
         let dialog = self.dialog_mut(remote_tag)?;
         let mut request = dialog.request(method);
         request.headers_mut().push(&dialog.contact_header());
-        context.sign(&mut request);
+        context.sign_in_call(&mut request);
         Some(request)
     }
 

@@ -548,3 +548,18 @@ fn a_caller_may_require_session_timers() {
     assert!(ok.headers().require::<Supported>().unwrap().contains(TIMER));
     assert_eq!(session_expires_of(ok.headers()).unwrap(), "1800;refresher=uac");
 }
+
+// rfc: 4028 §7.1 — every request but ACK says that we know session timers, wanted or not
+#[test]
+fn every_request_in_a_call_says_timer() {
+    let says = |request: &Request| {
+        request.headers().get::<Supported>().unwrap().is_some_and(|options| options.contains(TIMER))
+    };
+    let mut lab = lab(SessionTimer::default().interval(None));
+    let (id, invite, ack) = lab.call_up(Plan::default());
+    assert!(says(&invite) && !says(&ack));
+    lab.agent.info(lab.now, id, "text/plain", "hello").unwrap();
+    assert!(says(&lab.sent_request(&Method::INFO)));
+    lab.agent.hang_up(lab.now, id).unwrap();
+    assert!(says(&lab.sent_request(&Method::BYE)));
+}
