@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 pub use location::Binding;
 
+use crate::auth::digest::Algorithm;
 use crate::auth::{Verdict, Verifier};
 use crate::ids::Ids;
 use location::Location;
@@ -41,6 +42,9 @@ pub struct Config {
     pub forwarded: usize,
     /// How long the places of one preference ring before those of the next lower one are tried; 20 s.
     pub ring_time: Duration,
+    /// The digest algorithms it offers, the preferred one first: SHA-256 and MD5. Old phones give up when one is offered that
+    /// they do not know.
+    pub algorithms: Vec<Algorithm>,
     users: BTreeMap<Text, Zeroizing<String>>,
 }
 
@@ -56,6 +60,7 @@ impl Config {
             bindings: 10,
             forwarded: 10_000,
             ring_time: Duration::from_secs(20),
+            algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
             users: BTreeMap::new(),
         }
     }
@@ -78,6 +83,13 @@ impl Config {
     #[must_use]
     pub fn ring_time(mut self, time: Duration) -> Self {
         self.ring_time = time;
+        self
+    }
+
+    /// The digest algorithms it offers, the preferred one first.
+    #[must_use]
+    pub fn algorithms(mut self, algorithms: &[Algorithm]) -> Self {
+        self.algorithms = algorithms.to_vec();
         self
     }
 
@@ -363,7 +375,7 @@ fn supported() -> Supported {
 
 /// Who checks the passwords of the users.
 fn verifier(now: Instant, config: &Config, key: [u8; 32]) -> Verifier {
-    let verifier = Verifier::new(now, config.domain.clone(), key);
+    let verifier = Verifier::new(now, config.domain.clone(), key).algorithms(&config.algorithms);
     config.users.iter().fold(verifier, |verifier, (name, password)| verifier.user(name.clone(), password))
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
+use voip::crates::sip_ua::auth::digest::Algorithm;
 use voip::crates::sip_ua::registrar::{Config, Event};
 
 use crate::common::{Common, seconds, unbound};
@@ -30,6 +31,9 @@ pub(crate) struct Registrar {
     /// How long the phones of one preference (q) ring before those of the next lower one are tried
     #[arg(long, value_name = "SECS", default_value = "20", value_parser = seconds)]
     ring_time: Duration,
+    /// Digest algorithms to offer, the preferred one first, of sha-512-256, sha-256 and md5; some old phones want md5 alone
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "sha-256,md5", value_parser = algorithm)]
+    digest: Vec<Algorithm>,
 }
 
 impl Registrar {
@@ -45,7 +49,7 @@ impl Registrar {
         }
         let tune = |settings: Config| {
             let secs = |seconds: u32| Duration::from_secs(seconds.into());
-            settings.min_expires(secs(self.min_expires)).max_expires(secs(self.max_expires)).ring_time(self.ring_time)
+            settings.min_expires(secs(self.min_expires)).max_expires(secs(self.max_expires)).ring_time(self.ring_time).algorithms(&self.digest)
         };
         let bound = voip::Registrar::bind_tuned(&common.config()?, &self.domain, users, tune).await;
         let mut running = bound.map_err(|error| unbound(&error))?;
@@ -61,6 +65,12 @@ impl Registrar {
             }
         }
     }
+}
+
+/// The `-sess` variants are for those who verify passwords on behalf of others.
+fn algorithm(name: &str) -> Result<Algorithm, String> {
+    let known = Algorithm::parse(name).filter(|_| !name.to_ascii_lowercase().ends_with("-sess"));
+    known.ok_or_else(|| "the algorithms are sha-512-256, sha-256 and md5".into())
 }
 
 fn report(event: &Event, domain: &str, reporter: &Reporter) {
