@@ -82,9 +82,9 @@ impl IncomingCall {
     /// Lets it ring at the caller's (180).
     ///
     /// # Errors
-    /// [`CallError::Ended`] when the caller has given up.
-    pub async fn ring(&self) -> Result<(), CallError> {
-        self.link.command(|agent, now, dialog| agent.ring(now, dialog, StatusCode::RINGING)).await
+    /// [`CallError::Ended`] when the caller has given up, [`CallError::Media`] when there is no port for media.
+    pub async fn ring(&mut self) -> Result<(), CallError> {
+        self.ring_as(false).await
     }
 
     /// Lets it ring at the caller's (180), again and again until the caller confirms that it knows ([RFC 3262]); as
@@ -93,12 +93,24 @@ impl IncomingCall {
     /// [RFC 3262]: https://www.rfc-editor.org/rfc/rfc3262
     ///
     /// # Errors
-    /// [`CallError::Ended`] when the caller has given up.
-    pub async fn ring_reliably(&self) -> Result<(), CallError> {
+    /// [`CallError::Ended`] when the caller has given up, [`CallError::Media`] when there is no port for media.
+    pub async fn ring_reliably(&mut self) -> Result<(), CallError> {
+        self.ring_as(true).await
+    }
+
+    async fn ring_as(&mut self, reliably: bool) -> Result<(), CallError> {
+        let dialog = self.link.dialog;
+        let needs_plan = self.link.shared.run(move |agent, _| {
+            agent.ring_needs_plan(dialog, reliably && agent.takes_reliable(dialog))
+        });
+        // A caller that made no offer gets ours now, and so its media begins.
+        if needs_plan.await.unwrap_or_default() {
+            return self.open(StatusCode::RINGING, reliably).await.map(drop);
+        }
         self.link
-            .command(|agent, now, dialog| {
+            .command(move |agent, now, dialog| {
                 let ring = Ring::new(StatusCode::RINGING);
-                let reliable = agent.takes_reliable(dialog);
+                let reliable = reliably && agent.takes_reliable(dialog);
                 agent.ring(now, dialog, if reliable { ring.reliable() } else { ring })
             })
             .await
@@ -113,15 +125,19 @@ impl IncomingCall {
     /// [`CallError::Ended`] when the caller has given up, [`CallError::Command`] when media does not fit,
     /// [`CallError::Media`] when there is no port for media.
     pub async fn early_media(&mut self, reliably: bool) -> Result<MediaHandle, CallError> {
-        if let Some(media) = &self.media {
-            return Ok(media.handle.clone());
+        match &self.media {
+            Some(media) => Ok(media.handle.clone()),
+            None => self.open(StatusCode::SESSION_PROGRESS, reliably).await,
         }
+    }
+
+    async fn open(&mut self, status: StatusCode, reliably: bool) -> Result<MediaHandle, CallError> {
         let (plan, media) = self.link.shared.open_media(Some(self.source)).await?;
         let (routes, handle) = (self.link.shared.routes.clone(), media.handle.clone());
         self.link
             .command(move |agent, now, dialog| {
                 let _ = routes.send(Route::Media { dialog, media: handle });
-                let ring = Ring::new(StatusCode::SESSION_PROGRESS).plan(plan);
+                let ring = Ring::new(status).plan(plan);
                 let reliable = reliably && agent.takes_reliable(dialog);
                 agent.ring(now, dialog, if reliable { ring.reliable() } else { ring })
             })
