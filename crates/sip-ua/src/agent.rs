@@ -168,6 +168,15 @@ impl Agent {
         self.calls.get(&id).is_some_and(|usage| usage.takes_reliable())
     }
 
+    /// Whether a [`Ring`] of this kind needs a plan: the caller made no offer, so that the first reliable response makes one
+    /// ([RFC 3262 §5]). Callers that insist on reliable responses get no others.
+    ///
+    /// [RFC 3262 §5]: https://www.rfc-editor.org/rfc/rfc3262#section-5
+    #[must_use]
+    pub fn ring_needs_plan(&self, id: DialogId, reliable: bool) -> bool {
+        self.calls.get(&id).is_some_and(|usage| usage.ring_needs_plan(reliable))
+    }
+
     /// Answers a call with 200, which is repeated until its ACK comes.
     ///
     /// The plan may be left out if [`ring`](Self::ring) had one; an answer given there stands.

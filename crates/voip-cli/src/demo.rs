@@ -113,7 +113,7 @@ impl Demo {
     /// Alice calls Bob; each step is checked.
     async fn call(&self, alice: &Phone, bob: &mut Phone, reporter: &Reporter) -> Outcome {
         let answering = async {
-            let call = bob.incoming.next().await.ok_or(voip::CallError::ShutDown)?;
+            let mut call = bob.incoming.next().await.ok_or(voip::CallError::ShutDown)?;
             call.ring().await?;
             call.answer().await
         };

@@ -204,7 +204,11 @@ async fn a_call_without_an_offer_may_ring_reliably() {
         };
         let answering = async {
             let mut call = bobs.next().await.unwrap();
-            if insists { call.ring().await.unwrap() } else { call.ring_reliably().await.unwrap() }
+            if insists {
+                call.ring().await.unwrap()
+            } else {
+                call.ring_reliably().await.unwrap()
+            }
             call.answer().await.unwrap()
         };
         let (at_alice, at_bob) = timeout(PATIENCE, async { tokio::join!(calling, answering) }).await.unwrap();

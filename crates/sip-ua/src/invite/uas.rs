@@ -192,6 +192,14 @@ impl InviteUsage {
         matches!(&self.state, State::Alerting(alerting) if alerting.sender.taken)
     }
 
+    /// Whether the next such response has to make an offer, and there is no plan that could.
+    pub(crate) fn ring_needs_plan(&self, reliable: bool) -> bool {
+        matches!(&self.state, State::Alerting(alerting) if alerting.exchange == Exchange::Open
+            && alerting.offer.is_none()
+            && alerting.plan.is_none()
+            && alerting.sender.decide(reliable).unwrap_or_default())
+    }
+
     /// Sends a provisional response, with our answer if there is a plan and the caller offered.
     pub(crate) fn ring(
         &mut self,

@@ -100,9 +100,10 @@ impl IncomingCall {
 
     async fn ring_as(&mut self, reliably: bool) -> Result<(), CallError> {
         let dialog = self.link.dialog;
-        let needs_plan = self.link.shared.run(move |agent, _| {
-            agent.ring_needs_plan(dialog, reliably && agent.takes_reliable(dialog))
-        });
+        let needs_plan = self
+            .link
+            .shared
+            .run(move |agent, _| agent.ring_needs_plan(dialog, reliably && agent.takes_reliable(dialog)));
         // A caller that made no offer gets ours now, and so its media begins.
         if needs_plan.await.unwrap_or_default() {
             return self.open(StatusCode::RINGING, reliably).await.map(drop);

@@ -556,7 +556,9 @@ fn a_reliable_response_to_a_call_without_offer_makes_one() {
     let (id, _) = called(&mut lab, HeaderName::REQUIRE, false);
     let bare = lab.agent.ring(lab.now, id, StatusCode::RINGING);
     assert!(matches!(bare, Err(CommandError::Misuse(_))));
+    assert!(lab.agent.ring_needs_plan(id, false));
     lab.agent.ring(lab.now, id, progress(&plan)).unwrap();
+    assert!(!lab.agent.ring_needs_plan(id, false));
     let offered = lab.sent_response(StatusCode::SESSION_PROGRESS);
     assert!(!offered.body().is_empty());
     let mut update = lab.peer_request(Method::UPDATE, 11, Some(&offered.clone().into()));
