@@ -300,7 +300,7 @@ impl Plan {
                 lines.filter_map(|line| Profile::from_suite_name(line.suite())).collect()
             }
         };
-        self.keys = (!profiles.is_empty()).then(|| Keys { profiles, seed });
+        self.keys = (!profiles.is_empty()).then_some(Keys { profiles, seed });
         self.stream.crypto.clear();
         self.stream.port = local.port();
         self.address = local;

@@ -11,8 +11,8 @@ use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
 use voip::{
-    Account, BindError, CodecId, Config, Endpoint, HeaderName, Incoming, Listen, Outbound, PortChoice, Registration,
-    RegistrationId, RegistrationState, SessionTimer, SrtpPolicy, StatusCode, Tls, Uri,
+    Account, BindError, CodecId, Config, Endpoint, HeaderName, Incoming, Listen, Outbound, PortChoice,
+    Registration, RegistrationId, RegistrationState, SessionTimer, SrtpPolicy, StatusCode, Tls, Uri,
 };
 
 use crate::interrupt::interrupted;

@@ -61,7 +61,8 @@ async fn list(registration: &Registration, account: &Account, reporter: &Reporte
         bindings = registration.bindings() => bindings,
         () = interrupted() => return Ok(()),
     };
-    let bindings = bindings.map_err(|error| Failure::failed(format!("the bindings are not told: {error}")))?;
+    let bindings =
+        bindings.map_err(|error| Failure::failed(format!("the bindings are not told: {error}")))?;
     for binding in bindings {
         let fields = json!({
             "aor": account.aor().to_string(), "contact": binding.name_addr.uri.to_string(),

@@ -49,7 +49,11 @@ impl Registrar {
         }
         let tune = |settings: Config| {
             let secs = |seconds: u32| Duration::from_secs(seconds.into());
-            settings.min_expires(secs(self.min_expires)).max_expires(secs(self.max_expires)).ring_time(self.ring_time).algorithms(&self.digest)
+            settings
+                .min_expires(secs(self.min_expires))
+                .max_expires(secs(self.max_expires))
+                .ring_time(self.ring_time)
+                .algorithms(&self.digest)
         };
         let bound = voip::Registrar::bind_tuned(&common.config()?, &self.domain, users, tune).await;
         let mut running = bound.map_err(|error| unbound(&error))?;

@@ -69,8 +69,7 @@ pub(crate) struct Router {
     messages: mpsc::Sender<IncomingMessage>,
     provider: Option<Arc<dyn CredentialProvider>>,
     calls: HashMap<DialogId, CallLink>,
-    registrations:
-        HashMap<RegistrationId, watch::Sender<News>>,
+    registrations: HashMap<RegistrationId, watch::Sender<News>>,
     requests: HashMap<RequestId, oneshot::Sender<Result<Response, Ending>>>,
     transfers: HashMap<DialogId, oneshot::Sender<Result<StatusCode, TransferError>>>,
     referrals: HashMap<SubscriptionId, oneshot::Sender<Result<StatusCode, TransferError>>>,

@@ -39,7 +39,8 @@ pub use sip_ua::identity::CallerIdentity;
 pub use sip_ua::policy::Policy;
 pub use sip_ua::{
     BackOff, Claims, CommandError, Grant, GruuPolicy, Gruus, Invite, OutOfDialog, Outbound, Push, Redirects,
-    Refresher, RegistrationId, RegistrationStatus, Reliable, Reply, SessionTimer, Side, Transfer, TransferError,
+    Refresher, RegistrationId, RegistrationStatus, Reliable, Reply, SessionTimer, Side, Transfer,
+    TransferError,
 };
 
 /// The crates this facade stands on, for what it does not re-export.

@@ -12,11 +12,7 @@ use super::{
     voip::Voip,
 };
 use crate::Result;
-use std::{
-    sync::atomic::{AtomicU32, Ordering},
-    thread,
-    time::Duration,
-};
+use std::{thread, time::Duration};
 
 /// One scripted run.
 pub(crate) struct Scenario {
@@ -111,8 +107,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
 ];
 
 const THOUSAND: Load = Load { calls: 1000, per_second: 100 };
-/// How many of our processes call at the same time.
-const CALLERS: usize = 16;
 const CALL_LIMIT: Duration = Duration::from_secs(30);
 
 fn sipp_calls_us(lab: &mut Lab, transport: &str) -> Result<String> {
@@ -130,30 +124,23 @@ fn sipp_calls_us(lab: &mut Lab, transport: &str) -> Result<String> {
     ))
 }
 
+/// One process, which is the load generator too.
 fn we_call_sipp(lab: &mut Lab, transport: &str) -> Result<String> {
     let sipp = Sipp::start(lab, "uas", transport, None, &THOUSAND)?;
-    let (uri, next, good) = (sipp.uri(transport), AtomicU32::new(0), AtomicU32::new(0));
-    let listen = format!("{transport}:127.0.0.1:0");
-    let caller = |lab: &Lab| -> Result<(), String> {
-        while next.fetch_add(1, Ordering::Relaxed) < THOUSAND.calls {
-            let mut command = lab.voip(&["call", &uri, "--duration", "0", "--listen", &listen]);
-            let (code, out, err) = finish(&mut command, CALL_LIMIT).map_err(|why| why.to_string())?;
-            if code != 0 {
-                return Err(format!("voip call: exit code {code}: {err}{out}"));
-            }
-            good.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok(())
-    };
-    let shared = &*lab;
-    thread::scope(|scope| {
-        let callers: Vec<_> = (0..CALLERS).map(|_| scope.spawn(|| caller(shared))).collect();
-        callers.into_iter().try_for_each(|caller| caller.join().map_err(|_| "a caller died".to_owned())?)
-    })?;
+    let (uri, listen) = (sipp.uri(transport), format!("{transport}:127.0.0.1:0"));
+    let (calls, rate) = (THOUSAND.calls.to_string(), THOUSAND.per_second.to_string());
+    let load = ["call", &uri, "--repeat", &calls, "--rate", &rate, "--duration", "0", "--listen", &listen];
+    let voip = Voip::start(lab, "call", &load, None)?;
     let counts = sipp.finish(lab, &THOUSAND, Duration::from_secs(60))?;
-    let good = good.load(Ordering::Relaxed);
+    voip.finish(lab, CALL_LIMIT)?;
+    let summary = voip.event(lab, "summary")?;
+    let number = |name: &str| summary.at(name).number();
+    if (number("answered"), number("failed")) != (Some(f64::from(THOUSAND.calls)), Some(0.0)) {
+        return Err(format!("{:?} answered, {:?} failed", number("answered"), number("failed")).into());
+    }
+    let median = summary.at("set_up_ms").at("p50").number().unwrap_or_default();
     Ok(format!(
-        "{good} calls by as many processes, 0 failures, {} retransmissions by SIPp",
+        "1000 calls, 0 failures, set up within {median} ms as a rule, {} retransmissions by SIPp",
         counts.retransmissions
     ))
 }
