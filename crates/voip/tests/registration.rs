@@ -1,5 +1,10 @@
 //! Registrations as an application sees them: how they stand, what they are told, where their secrets come from.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests are tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "helpers of tests are tests"
+)]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -62,7 +67,8 @@ fn quickly(account: Account) -> Account {
 async fn as_many_failures_as_the_threshold_make_a_failure_and_all_are_told() {
     let (alice, _calls) = endpoint(Config::default()).await;
     let server = always(StatusCode::SERVER_INTERNAL_ERROR).await;
-    let account = quickly(Account::new("sip:alice@example.test").unwrap()).registrar(server).failure_threshold(3);
+    let account =
+        quickly(Account::new("sip:alice@example.test").unwrap()).registrar(server).failure_threshold(3);
     let mut registration = alice.keep_registered(&account).await.unwrap();
     let mut watch = registration.watch();
     for attempt in 1..=3 {
@@ -79,7 +85,8 @@ async fn as_many_failures_as_the_threshold_make_a_failure_and_all_are_told() {
 #[tokio::test]
 async fn a_refusal_for_good_fails_at_once_and_a_wait_for_it_never_hangs() {
     let (alice, _calls) = endpoint(Config::default()).await;
-    let account = Account::new("sip:alice@example.test").unwrap().registrar(always(StatusCode::FORBIDDEN).await);
+    let account =
+        Account::new("sip:alice@example.test").unwrap().registrar(always(StatusCode::FORBIDDEN).await);
     let refused = timeout(PATIENCE, alice.register(&account)).await.unwrap();
     assert!(
         matches!(refused, Err(RegisterError::Failed { status: Some(StatusCode::FORBIDDEN), .. })),
@@ -92,8 +99,9 @@ async fn one_that_comes_back_is_registered_again_without_anybody_s_doing() {
     let (alice, _calls) = endpoint(Config::default()).await;
     let (running, server) = registrar().await;
     let address = running.local_addresses()[0];
-    let account =
-        quickly(Account::new("sip:alice:secret@example.test").unwrap()).registrar(server).failure_threshold(1);
+    let account = quickly(Account::new("sip:alice:secret@example.test").unwrap())
+        .registrar(server)
+        .failure_threshold(1);
     let registration = timeout(PATIENCE, alice.register(&account)).await.unwrap().unwrap();
     let mut watch = registration.watch();
     drop(running);
@@ -122,14 +130,16 @@ async fn all_bindings_are_told_those_of_other_devices_too_and_can_all_be_removed
     let first = timeout(PATIENCE, desk.register(&account)).await.unwrap().unwrap();
     let second = timeout(PATIENCE, mobile.register(&account)).await.unwrap().unwrap();
     let told = timeout(PATIENCE, first.bindings()).await.unwrap().unwrap();
-    let RegistrationState::Registered { contact, .. } = second.state() else { panic!("{:?}", second.state()) };
+    let RegistrationState::Registered { contact, .. } = second.state() else {
+        panic!("{:?}", second.state())
+    };
     assert_eq!(told.len(), 2);
     assert!(told.iter().any(|binding| binding.name_addr.uri.equivalent(&contact)), "{told:?}");
     timeout(PATIENCE, first.unregister_all()).await.unwrap().unwrap();
     assert!(timeout(PATIENCE, second.bindings()).await.unwrap().unwrap().is_empty());
 }
 
-// rfc: 5626 §4.2.1 — several flows of one account have reg-ids of their own
+// rfc: 5626 §4.2.1 — a registration over a flow has an instance id and a reg-id
 #[tokio::test]
 async fn an_account_with_an_outbound_proxy_keeps_a_flow() {
     let (_registrar, server) = registrar().await;
@@ -143,7 +153,7 @@ async fn an_account_with_an_outbound_proxy_keeps_a_flow() {
     let registration = timeout(PATIENCE, alice.register(&account)).await.unwrap().unwrap();
     assert!(registration.grant().await.unwrap().outbound);
     let told = timeout(PATIENCE, registration.bindings()).await.unwrap().unwrap();
-    assert_eq!(told[0].params.value("reg-id").as_deref(), Some("1"), "{told:?}");
+    assert_eq!(told[0].params.value("reg-id"), Some("1"), "{told:?}");
 }
 
 #[tokio::test]
