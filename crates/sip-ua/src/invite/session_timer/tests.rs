@@ -246,6 +246,8 @@ fn refreshes_of_the_peer_keep_the_call_and_nothing_else_does() {
 }
 
 // rfc: 4028 §9 — table 2: who refreshes, by what the caller supports and asks; Require: timer where the caller knows it
+// rfc: 4028 §9 — the answer may reduce the interval, not below Min-SE, and does not raise it
+// rfc: 4028 §9 — a caller that asks for none gets one where we want it
 #[test]
 fn the_answer_says_who_refreshes() {
     let expires = |value| (HeaderName::SESSION_EXPIRES, value);
@@ -261,11 +263,11 @@ fn the_answer_says_who_refreshes() {
     assert_eq!(ask(Us, &[SUPPORTED, expires("300")]), says("300;refresher=uas", true));
     assert_eq!(ask(Us, &[SUPPORTED, expires("300;refresher=uac")]), says("300;refresher=uac", true));
     assert_eq!(ask(Peer, &[SUPPORTED, expires("300;refresher=uas")]), says("300;refresher=uas", true));
-    // rfc: 4028 §9 — the answer may reduce the interval, not below Min-SE, and does not raise it
+    // The answer may reduce the interval, not below Min-SE, and does not raise it.
     assert_eq!(ask(Auto, &[SUPPORTED, expires("3600")]).0, "1800;refresher=uac");
     let min = (HeaderName::MIN_SE, "2000");
     assert_eq!(ask(Auto, &[SUPPORTED, expires("3600"), min.clone()]).0, "2000;refresher=uac");
-    // rfc: 4028 §9 — a caller that asks for none gets one where we want it
+    // A caller that asks for none gets one where we want it.
     assert_eq!(ask(Auto, &[SUPPORTED, min]).0, "2000;refresher=uac");
     assert_eq!(ask(Auto, &[]), says("1800;refresher=uas", false));
     // A proxy on the way of a caller without timers asks for too little: no timer, as 422 would only lose the call.
@@ -275,6 +277,7 @@ fn the_answer_says_who_refreshes() {
 
 // rfc: 4028 §9 — too short an interval from a caller that knows timers: 422 with our Min-SE
 // rfc: 4028 §6 — the 422 has Min-SE
+// rfc: 4028 §10 — only a 2xx extends the session
 #[test]
 fn too_short_an_interval_is_refused_with_422() {
     let mut lab = lab(SessionTimer::default().min(Duration::from_secs(200)));
@@ -296,7 +299,7 @@ fn too_short_an_interval_is_refused_with_422() {
         lab.receive(refresh);
         lab.sent_response(StatusCode::SESSION_INTERVAL_TOO_SMALL);
     }
-    // rfc: 4028 §10 — only a 2xx extends the session
+    // Only a 2xx extends the session.
     lab.advance(168 * SECOND);
     lab.skip_sent_responses();
     expired(&mut lab);
@@ -304,6 +307,7 @@ fn too_short_an_interval_is_refused_with_422() {
 
 // rfc: 4028 §7.3 — 422: the INVITE again with the next CSeq, the same Call-ID and From, and no To tag
 // rfc: 4028 §7.4 — Min-SE is the largest of all 422s, and Session-Expires not less; several proxies may each raise it
+// rfc: 4028 §7.4 — what was raised before the dialog stood does not bind it
 #[test]
 fn a_422_is_met_with_more_time() {
     let mut lab = lab(wants(90));
@@ -329,7 +333,7 @@ fn a_422_is_met_with_more_time() {
     lab.event();
     lab.advance(2000 * SECOND);
     let update = lab.sent_request(&Method::UPDATE);
-    // rfc: 4028 §7.4 — what was raised before the dialog stood does not bind it
+    // What was raised before the dialog stood does not bind it.
     assert_eq!(min_se(update.headers()), None);
     let mut refusal = answer(&update, 422, "peer");
     refusal.headers_mut().push(&MinSe::new(5000));
