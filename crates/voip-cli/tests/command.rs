@@ -478,6 +478,31 @@ fn a_phone_registers_once_with_the_right_password_only() {
 }
 
 #[test]
+fn a_registrar_that_is_away_is_tried_three_times_and_no_more_at_the_start() {
+    let away = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let server = format!("sip:{away}");
+    let done = run(&["register", "--aor", "sip:alice@example.test", "--registrar", &server]);
+    assert_eq!(done.code, Some(1), "{done:#?}");
+    let failed = done.names().iter().filter(|name| **name == "registration_failed").count();
+    assert_eq!((failed, &done.event("registration_status")["status"]), (3, &"failed".into()), "{done:#?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn many_accounts_are_counted() {
+    let user = |number: u32| format!("user{number}:secret");
+    let (first, second) = (user(1), user(2));
+    let domain = ["registrar", "--domain", "example.test", "--listen", "udp:127.0.0.1:0"];
+    let mut registrar = Running::start(&[&domain[..], &["--user", &first, "--user", &second]].concat());
+    let server = format!("sip:127.0.0.1:{}", registrar.port());
+    let aor = "sip:user:secret@example.test";
+    let mut phones = Running::start(&["register", "--aor", aor, "--registrar", &server, "--accounts", "2"]);
+    while phones.wait_for("accounts")["registered"] != 2 {}
+    phones.interrupt();
+    assert_eq!(phones.end().code, Some(0));
+}
+
+#[test]
 fn a_message_is_read_from_standard_input() {
     let message = "OPTIONS sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\n\
         From: <sip:a@example.com>;tag=1\r\nTo: <sip:bob@example.com>\r\nCall-ID: x\r\nCSeq: 1 OPTIONS\r\n\r\n";
