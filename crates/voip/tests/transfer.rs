@@ -152,10 +152,10 @@ async fn keys_messages_and_refreshes_go_within_a_call() {
 
     let (mut digits, mut texts) = (String::new(), Vec::new());
     while let Some(event) = timeout(PATIENCE, at_bob.next_event()).await.unwrap() {
-        match event {
-            CallEvent::Digit { digit, via: DigitPath::Info, .. } => digits.push(digit),
-            CallEvent::Message(request) => texts.push(request.body().to_vec()),
-            _ => {}
+        if let CallEvent::Digit { digit, via: DigitPath::Info, .. } = event {
+            digits.push(digit);
+        } else if let CallEvent::Message(request) = event {
+            texts.push(request.body().to_vec());
         }
     }
     assert_eq!((digits.as_str(), texts), ("1#", vec![b"hello".to_vec()]));
