@@ -910,8 +910,12 @@ impl Agent {
                 self.refuse_with(now, server, &request, StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST);
             }
             (_, _) if *request.method() == Method::OPTIONS => {
-                let full = self.calls.len() >= self.context.config.limits.calls;
-                let status = if full { StatusCode::SERVICE_UNAVAILABLE } else { self.options_status };
+                let status = match in_call {
+                    // RFC 3261 §11: in a dialog it is always 200.
+                    Some(_) => StatusCode::OK,
+                    None if self.calls.len() >= self.context.config.limits.calls => StatusCode::SERVICE_UNAVAILABLE,
+                    None => self.options_status,
+                };
                 let mut response = Response::answer(&request, status)
                     .to_tag(&self.context.ids.tag())
                     .header(&offer_answer::accept())
@@ -1022,6 +1026,21 @@ mod tests {
         assert!(response.headers().require::<To>().unwrap().tag().is_some());
         assert!(lab.event().is_none());
         lab.ends_idle();
+    }
+
+    // rfc: 3261 §11 — in a dialog OPTIONS is answered with 200, whether there is room for another call or not
+    #[test]
+    fn options_in_a_call_are_no_question_of_room() {
+        let mut lab = Scripted::new();
+        lab.agent.context.config.limits.calls = 1;
+        lab.agent.answer_options(StatusCode::BUSY_HERE).unwrap();
+        let (_, accepted) = lab.called_up(Plan::default());
+        let asked = lab.peer_request(Method::OPTIONS, 11, Some(&accepted.into()));
+        lab.receive(asked);
+        lab.sent_response(StatusCode::OK);
+        let elsewhere = lab.peer_request(Method::OPTIONS, 1, None);
+        lab.receive(elsewhere);
+        lab.sent_response(StatusCode::SERVICE_UNAVAILABLE);
     }
 
     // rfc: 3261 §8.2.1 — an unsupported method: 405 with Allow

@@ -524,6 +524,7 @@ mod tests {
         assert_eq!(dialog.route_set(), before);
         let mut empty = sip_msg::Headers::new();
         empty.push(&Contact::Star);
+        empty.push(&Contact::new("tel:+4930123".parse::<Uri>().unwrap()));
         dialog.refresh_target(&empty);
         assert_eq!(dialog.remote_target().to_string(), "sip:alice@192.0.2.1");
     }

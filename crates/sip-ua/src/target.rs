@@ -63,9 +63,15 @@ pub(crate) fn contact(
     uri
 }
 
-/// The first Contact of a message that has one with a URI; `*` is none.
+/// The first Contact of a message that a request can be sent to: one with a SIP or SIPS URI, as it has to be in a dialog
+/// ([RFC 3261 §8.1.1.8]).
+///
+/// [RFC 3261 §8.1.1.8]: https://www.rfc-editor.org/rfc/rfc3261#section-8.1.1.8
 pub(crate) fn first_contact(headers: &sip_msg::Headers) -> Option<Uri> {
-    headers.all::<Contact>().find_map(|contact| contact.ok()?.uri().map(Uri::detach))
+    headers.all::<Contact>().find_map(|contact| {
+        let contact = contact.ok()?;
+        contact.uri().filter(|uri| uri.is_sip() || uri.is_sips()).map(Uri::detach)
+    })
 }
 
 /// The proxies an application names, as loose routes: nobody means a strict router of RFC 2543 any more.
