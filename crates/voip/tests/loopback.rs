@@ -64,6 +64,26 @@ async fn a_call_carries_audio_and_digits_both_ways_and_ends_on_both_sides() {
 }
 
 #[tokio::test]
+async fn a_call_without_media_stands_with_inactive_streams_and_ends() {
+    let (alice, _, _) = endpoint().await;
+    let listen = [Listen::new(Transport::Udp, ([127, 0, 0, 1], 0).into())];
+    let config = Config::default().listen(listen).without_media();
+    let (bob, mut calls) = Endpoint::bind(config).await.unwrap();
+    let address = format!("sip:x@{}", bob.local_addresses()[0].address);
+    let answering = async { calls.next().await.unwrap().answer().await };
+    let (at_alice, at_bob) = timeout(PATIENCE, async { tokio::try_join!(alice.dial(&address), answering) })
+        .await
+        .unwrap()
+        .unwrap();
+    for call in [&at_alice, &at_bob] {
+        assert_eq!(call.agreement().unwrap().direction, Direction::Inactive);
+    }
+    assert!(matches!(at_bob.statistics().await, Err(CallError::NoMedia)));
+    timeout(PATIENCE, at_bob.hang_up()).await.unwrap().unwrap();
+    assert_eq!(timeout(PATIENCE, at_alice.ended()).await.unwrap().unwrap().by, Side::Remote);
+}
+
+#[tokio::test]
 async fn hold_and_resume_are_seen_by_the_other_side() {
     let (alice, _, _) = endpoint().await;
     let (_bob, mut calls, address) = endpoint().await;
