@@ -27,7 +27,7 @@ const GATE: Load = Load { rate: 1_000, seconds: 3, budget: 45.0 };
 const ROUNDS: usize = 3;
 /// Of the best peer's cost, by the same issue.
 const SHARE: f64 = 0.8;
-/// What the gate fails above: a guard against falling back, until [`SHARE`] is reached. It was 1.9 when this was written, and a busy
+/// What the gate fails above: a guard against falling back, until [`SHARE`] is reached. It was 1.7 when this was written, and a busy
 /// machine blurs a single run by a fifth.
 const GATE_SHARE: f64 = 2.5;
 
