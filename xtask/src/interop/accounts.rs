@@ -205,19 +205,26 @@ fn restart(lab: &mut Lab) -> Result<String> {
     ))
 }
 
-/// Alice keeps a connection to an edge proxy, and is called over it.
+/// Alice keeps connections to two edge proxies; one goes away, and she is called over the other one.
 fn outbound(lab: &mut Lab) -> Result<String> {
     let registrar = Server::start(lab, "registrar", USUAL)?;
-    let edge = Server::start(lab, "edge", Settings { edge_of: Some(registrar.port), ..USUAL })?;
+    let behind = Settings { edge_of: Some(registrar.port), ..USUAL };
+    let (first, second) = (Server::start(lab, "first", behind)?, Server::start(lab, "second", behind)?);
     let mut alice = phone("alice", &registrar.uri("udp"));
-    alice.extend(["--outbound".to_owned(), edge.uri("tcp")]);
+    for edge in [&first, &second] {
+        alice.extend(["--outbound".to_owned(), edge.uri("tcp")]);
+    }
     alice.extend(["--instance".to_owned(), "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6".into()]);
-    let bob = phone("bob", &registrar.uri("udp"));
-    let bob = [bob, vec!["--proxy".into(), registrar.uri("udp")]].concat();
-    talk(lab, &alice, &bob)?;
-    let (path, flow) = (registrar.count(lab, "path "), edge.count(lab, "by the flow INVITE"));
-    check(path > 0 && flow > 0, || format!("{path} REGISTER with Path, {flow} INVITE by the flow"))?;
-    Ok("Path with a flow token, called over the connection that the phone had opened, tones both ways".into())
+    let alice = wait_for_a_call(lab, &alice)?;
+    let both = until(LIMIT, || registrar.count(lab, "path ") >= 2);
+    check(both, || format!("{} flows", registrar.count(lab, "path ")))?;
+    first.stop(lab)?;
+    let bob = [phone("bob", &registrar.uri("udp")), vec!["--proxy".into(), registrar.uri("udp")]].concat();
+    call(lab, &alice, &bob)?;
+    let flow = second.count(lab, "by the flow INVITE");
+    check(flow > 0, || "the INVITE came otherwise".into())?;
+    Ok("two flows with Path; one proxy ended, called over the connection to the other, tones both ways"
+        .into())
 }
 
 /// Alice is behind a WebSocket.
@@ -233,9 +240,18 @@ fn web_socket(lab: &mut Lab) -> Result<String> {
 
 /// Bob calls alice, and they hear each other.
 fn talk(lab: &mut Lab, alice: &[String], bob: &[String]) -> Result {
+    let alice = wait_for_a_call(lab, alice)?;
+    call(lab, &alice, bob)
+}
+
+fn wait_for_a_call(lab: &mut Lab, phone: &[String]) -> Result<Voip> {
     let waiting = ["answer", "--register", "--tone", "1100", "--record", "alice.wav", "--max-calls", "1"];
-    let alice = start(lab, "phone", &waiting, alice)?;
+    let alice = start(lab, "phone", &waiting, phone)?;
     alice.ready(lab)?;
+    Ok(alice)
+}
+
+fn call(lab: &mut Lab, alice: &Voip, bob: &[String]) -> Result {
     let calling =
         ["call", "sip:alice@interop.test", "--tone", "700", "--record", "bob.wav", "--duration", "3"];
     let bob = start(lab, "caller", &calling, bob)?;
