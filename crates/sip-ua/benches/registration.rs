@@ -42,7 +42,7 @@ impl Setting {
         self.lab.advance(Duration::from_millis(1));
         self.lab.sent();
         self.next = (self.next + 1) % self.ids.len();
-        self.ids[self.next]
+        *self.ids.get(self.next).expect("one of them")
     }
 
     fn refresh(&mut self, id: RegistrationId) -> bytes::Bytes {

@@ -108,7 +108,7 @@ impl Scripted {
     }
 
     /// The next connection will be from another port.
-    pub(crate) fn from_port(&mut self, port: u16) {
+    pub(crate) fn set_port(&mut self, port: u16) {
         self.flow.local.set_port(port);
     }
 

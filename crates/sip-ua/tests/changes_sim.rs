@@ -119,9 +119,9 @@ impl Lab {
 
     fn ending(&mut self, who: NodeId) -> String {
         let events = &self.world.node(who).phone.events;
-        let ended = events.iter().find_map(|event| match event {
-            Event::Ended { by, reason, .. } => Some(format!("{by:?}: {reason}")),
-            _ => None,
+        let ended = events.iter().find_map(|event| {
+            let Event::Ended { by, reason, .. } = event else { return None };
+            Some(format!("{by:?}: {reason}"))
         });
         ended.unwrap_or_default()
     }
@@ -165,10 +165,15 @@ fn play(seed: u64) {
     lab.world.run_for(120 * SECOND);
     for (who, _) in lab.ends {
         let phone = &lab.world.node(who).phone;
-        assert!(phone.is_quiet() && phone.agent.is_idle(), "{}: nothing leaks: {:#?}", phone.name, phone.agent);
-        let by = phone.events.iter().find_map(|event| match event {
-            Event::Ended { by, .. } => Some(*by),
-            _ => None,
+        assert!(
+            phone.is_quiet() && phone.agent.is_idle(),
+            "{}: nothing leaks: {:#?}",
+            phone.name,
+            phone.agent
+        );
+        let by = phone.events.iter().find_map(|event| {
+            let Event::Ended { by, .. } = event else { return None };
+            Some(*by)
         });
         assert_eq!(by, Some(Side::Error));
     }
@@ -193,9 +198,9 @@ fn a_quiet_call_is_refreshed_twice_in_an_interval_and_no_more() {
     for seed in 0..60 {
         let mut lab = Lab::new(seed, Impairment::default());
         let Some(interval) = lab.interval else { continue };
-        let answered = lab.world.node(lab.ends[0].0).phone.events.iter().find_map(|event| match event {
-            Event::Answered { response, .. } => Some(response.headers().require::<SessionExpires>()),
-            _ => None,
+        let answered = lab.world.node(lab.ends[0].0).phone.events.iter().find_map(|event| {
+            let Event::Answered { response, .. } = event else { return None };
+            Some(response.headers().require::<SessionExpires>())
         });
         let session = Duration::from_secs(answered.expect("an answer").expect("with a timer").seconds.into());
         assert!(session <= interval);

@@ -33,7 +33,7 @@ struct Phone {
 }
 
 fn address(home: usize) -> SocketAddr {
-    SocketAddr::new(HOMES[home].parse().expect("an address"), 5060)
+    SocketAddr::new(HOMES.get(home).expect("a home").parse().expect("an address"), 5060)
 }
 
 impl Phone {
@@ -182,7 +182,7 @@ impl Town {
         self.world.run_until(limit, |world| {
             let here = address(phone.borrow().home).to_string();
             let leads_here =
-                |bindings: &Vec<Uri>| bindings.len() == 1 && bindings[0].to_string().contains(&here);
+                |bindings: &Vec<Uri>| matches!(&**bindings, [only] if only.to_string().contains(&here));
             phone.borrow().are_all(RegistrationStatus::Registered)
                 && bindings(world, phone, office).iter().all(leads_here)
         })

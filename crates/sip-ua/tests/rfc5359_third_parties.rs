@@ -142,9 +142,9 @@ impl Stage {
             phone.agent.subscribe(now, asked.accept(DialogInfo::MEDIA_TYPE)).expect("it can be sent");
         });
         let dialog = self.dialog(of, call);
-        let id = self.event(of, |event| match event {
-            Event::Subscription { id, .. } => Some(*id),
-            _ => None,
+        let id = self.event(of, |event| {
+            let Event::Subscription { id, .. } = event else { return None };
+            Some(*id)
         });
         let told = DialogState {
             call_id: Some(dialog.call_id().to_string()),
@@ -159,11 +159,11 @@ impl Stage {
             let state = (DialogInfo::MEDIA_TYPE.into(), document.into());
             phone.agent.notify(now, id, Some(state)).expect("it is asked for");
         });
-        let heard = self.event(asks, |event| match event {
-            Event::Notified { request, .. } => Some(DialogInfo::parse(request.body()).expect("a document")),
-            _ => None,
+        let heard = self.event(asks, |event| {
+            let Event::Notified { request, .. } = event else { return None };
+            Some(DialogInfo::parse(request.body()).expect("a document"))
         });
-        assert_eq!(heard.dialogs, [told.clone()]);
+        assert_eq!(heard.dialogs, std::slice::from_ref(&told));
         told
     }
 
@@ -215,9 +215,9 @@ fn transfer_unattended() {
     stage.rings(ALICE);
     let alices = stage.answers(ALICE);
     stage.at(ALICE, |alice, now| alice.agent.transfer(now, alices, Transfer::blind(carol)).unwrap());
-    let asked = stage.event(BOB, |event| match event {
-        Event::Refer { refer, .. } => Some(refer.clone()),
-        _ => None,
+    let asked = stage.event(BOB, |event| {
+        let Event::Refer { refer, .. } = event else { return None };
+        Some(refer.clone())
     });
     stage.at(BOB, |bob, now| bob.agent.accept_refer(now, asked.id).unwrap());
     stage.hang_up(ALICE, alices);
@@ -226,18 +226,18 @@ fn transfer_unattended() {
         let invite = Invite::from_refer(NameAddr::new(bob.uri()), &asked);
         bob.dial(now, invite)
     });
-    let by = stage.event(CAROL, |event| match event {
-        Event::Incoming { request, .. } => request.headers().get::<sip_msg::ReferredBy>().ok().flatten(),
-        _ => None,
+    let by = stage.event(CAROL, |event| {
+        let Event::Incoming { request, .. } = event else { return None };
+        request.headers().get::<sip_msg::ReferredBy>().ok().flatten()
     });
     assert_eq!(*by.uri(), stage.uri(ALICE));
     stage.world.run_for(Duration::from_secs(1));
     stage.rings(CAROL);
     stage.world.run_for(Duration::from_secs(1));
     stage.answers(CAROL);
-    let result = stage.event(ALICE, |event| match event {
-        Event::Transferred { result, .. } => Some(result.clone()),
-        _ => None,
+    let result = stage.event(ALICE, |event| {
+        let Event::Transferred { result, .. } = event else { return None };
+        Some(result.clone())
     });
     assert_eq!(result, Ok(StatusCode::OK));
     stage.hang_up(BOB, new);
@@ -279,9 +279,9 @@ fn transfer_by_instant_message() {
         let message = OutOfDialog::new(Method::MESSAGE, NameAddr::new(bob), carol);
         phone.agent.request(now, message.body("text/html", html)).unwrap();
     });
-    let (id, html) = stage.event(CAROL, |event| match event {
-        Event::OutOfDialog { id, request, .. } => Some((*id, request.body().clone())),
-        _ => None,
+    let (id, html) = stage.event(CAROL, |event| {
+        let Event::OutOfDialog { id, request, .. } = event else { return None };
+        Some((*id, request.body().clone()))
     });
     stage.at(CAROL, |carol, now| carol.agent.respond(now, id, Reply::new(StatusCode::OK)).unwrap());
     // Carol clicks.
@@ -293,9 +293,9 @@ fn transfer_by_instant_message() {
     let carols = stage.dial(CAROL, clicked, |invite| {
         headers.into_iter().fold(invite, |invite, (name, value)| invite.header(name.parse().unwrap(), value))
     });
-    let replaced = stage.event(ALICE, |event| match event {
-        Event::Incoming { replaces, .. } => *replaces,
-        _ => None,
+    let replaced = stage.event(ALICE, |event| {
+        let Event::Incoming { replaces, .. } = event else { return None };
+        *replaces
     });
     assert_eq!(replaced, alices);
     stage.answers(ALICE);
@@ -353,9 +353,9 @@ fn a_third_party_joins_a_call() {
     let join = Join::new(dialog.call_id().clone(), dialog.remote_tag(), dialog.local_tag()).to_string();
     let bob = stage.uri(BOB);
     let carols = stage.dial(CAROL, bob, |invite| invite.header(HeaderName::JOIN, join));
-    let joined = stage.event(BOB, |event| match event {
-        Event::Incoming { joins, replaces: None, .. } => *joins,
-        _ => None,
+    let joined = stage.event(BOB, |event| {
+        let Event::Incoming { joins, replaces: None, .. } = event else { return None };
+        *joins
     });
     assert_eq!(joined, bobs);
     stage.rings(BOB);
@@ -440,11 +440,12 @@ fn outgoing_calls_are_screened() {
 impl Stage {
     /// The proxy's refusal of Alice's call.
     fn screened(&mut self) -> Response {
-        self.event(ALICE, |event| match event {
-            Event::Ended { by: Side::Remote, status: Some(StatusCode::FORBIDDEN), response, .. } => {
-                response.clone()
-            }
-            _ => None,
+        self.event(ALICE, |event| {
+            let Event::Ended { by: Side::Remote, status: Some(StatusCode::FORBIDDEN), response, .. } = event
+            else {
+                return None;
+            };
+            response.clone()
         })
     }
 }
@@ -462,9 +463,9 @@ fn call_park() {
     for (who, id, view) in [(ALICE, alices, View::Over), (BOB, bobs, View::Over), (PARK, parked, View::Up)] {
         assert_eq!(stage.view(who, id), view);
     }
-    let result = stage.event(BOB, |event| match event {
-        Event::Referred { result, .. } => Some(result.clone()),
-        _ => None,
+    let result = stage.event(BOB, |event| {
+        let Event::Referred { result, .. } = event else { return None };
+        Some(result.clone())
     });
     assert_eq!(result, Ok(StatusCode::OK));
     let state = stage.dialog_state(CAROL, PARK, parked, CallState::Confirmed);
@@ -548,9 +549,9 @@ fn click_to_dial() {
     stage.rings(CAROL);
     let carols = stage.answers(CAROL);
     assert_eq!(stage.view(BOB, call), View::Up);
-    let result = stage.event(ALICE, |event| match event {
-        Event::Referred { result, .. } => Some(result.clone()),
-        _ => None,
+    let result = stage.event(ALICE, |event| {
+        let Event::Referred { result, .. } = event else { return None };
+        Some(result.clone())
     });
     assert_eq!(result, Ok(StatusCode::OK), "that it was taken is all there is to know");
     stage.hang_up(CAROL, carols);

@@ -44,13 +44,14 @@ impl Desk {
         let invite = change(desk.alice.invite(target));
         let call = desk.alice.dial(desk.now, invite);
         desk.post();
-        let sent = Message::parse(desk.to_bob[0].bytes.clone(), &Limits::default()).unwrap();
+        let sent = desk.to_bob.front().expect("the INVITE").bytes.clone();
+        let sent = Message::parse(sent, &Limits::default()).expect("it parses");
         desk.settle();
         let incoming = desk.bob.last_call();
         ring(&mut desk.bob, desk.now, incoming);
         desk.settle();
         desk.flow();
-        (desk, call, incoming, sent.as_request().unwrap().clone())
+        (desk, call, incoming, sent.as_request().expect("a request").clone())
     }
 
     /// A call that stands.
@@ -68,7 +69,8 @@ impl Desk {
         answer(&mut desk.bob, desk.now, incoming);
         desk.cross();
         desk.to_bob.pop_front().expect("the ACK");
-        assert_eq!((desk.alice.calls[&call], desk.bob.calls[&incoming]), (View::Up, View::Waiting));
+        assert_eq!(desk.alice.calls.get(&call), Some(&View::Up));
+        assert_eq!(desk.bob.calls.get(&incoming), Some(&View::Waiting));
         desk.flow();
         (desk, call, incoming)
     }
@@ -141,14 +143,14 @@ impl Desk {
 
     /// A request that Alice's agent would not send: in the dialog that a response of Bob's has made.
     fn forge(&self, method: Method, invite: &Request, number: u32) -> Datagram {
-        let dialog = self.bob.agent.dialog(self.bob.last_call()).unwrap();
+        let dialog = self.bob.agent.dialog(self.bob.last_call()).expect("a call");
         let headers = invite.headers();
-        let to = headers.require::<To>().unwrap().with_tag(dialog.local_tag());
+        let to = headers.require::<To>().expect("it has one").with_tag(dialog.local_tag());
         let host = HostPort { host: Host::V4([10, 0, 0, 1].into()), port: Some(5060) };
         let mut request = Request::builder(method.clone(), &self.bob.uri())
-            .header(&headers.require::<From>().unwrap())
+            .header(&headers.require::<From>().expect("it has one"))
             .header(&to)
-            .header(&headers.require::<CallId>().unwrap())
+            .header(&headers.require::<CallId>().expect("it has one"))
             .header(&CSeq { number, method })
             .build();
         request.headers_mut().push_front(&Via::new("UDP", host, "z9hG4bKforged"));

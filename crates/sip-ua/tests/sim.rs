@@ -7,7 +7,7 @@ mod phone;
 #[path = "support/proxy.rs"]
 mod proxy;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use phone::{Phone, Trace, View, answer, ring};
 use sdp::Direction;
@@ -49,7 +49,7 @@ fn act(rng: &mut Rng, world: &mut World<Phone>, who: NodeId, other: NodeId) {
             phone.dial(now, invite);
         }
         (0..=2, Some((id, _))) => drop(phone.agent.ring(now, id, any_ring(rng))),
-        (3 | 4, Some((id, View::Waiting))) => drop(phone.agent.accept(now, id, phone::plan())),
+        (3 | 4, Some((id, View::Waiting))) => accept(rng, phone, now, id),
         (5, Some((id, View::Waiting))) => drop(phone.agent.reject(now, id, StatusCode::BUSY_HERE)),
         (3, Some((id, _))) => drop(phone.agent.update(now, id, rng.chance(0.5).then_some(direction))),
         (4..=6, Some((id, _))) => drop(phone.agent.set_direction(now, id, direction)),
@@ -58,6 +58,14 @@ fn act(rng: &mut Rng, world: &mut World<Phone>, who: NodeId, other: NodeId) {
         (_, None) => {}
     }
     phone.collect();
+}
+
+/// Answers, and at times thinks better of it before the ACK can be there.
+fn accept(rng: &mut Rng, phone: &mut Phone, now: Instant, id: DialogId) {
+    drop(phone.agent.accept(now, id, phone::plan()));
+    if rng.chance(0.2) {
+        drop(phone.agent.hang_up(now, id));
+    }
 }
 
 /// With early media or without, to be confirmed (PRACK) or not.

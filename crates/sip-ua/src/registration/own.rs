@@ -83,12 +83,15 @@ mod tests {
         (found.map(|found| granted(Some(found), &headers, 3600)), remains)
     }
 
+    /// A reg-id, the Contact lines of a 200, and what is ours of them: its time, and how many others of ours there are.
+    type Case = (u32, &'static [&'static str], (Option<u32>, usize));
+
     // rfc: 5626 §4.1 — an instance id is compared as a URN, without its brackets
     // rfc: 3261 §10.2.4 — a binding of ours is found by URI comparison
     #[test]
     fn our_binding_is_found_by_instance_then_by_uri_then_as_the_only_one() {
         const ALICE: &str = "sip:alice@192.0.2.1:5060";
-        let cases: [(u32, &[&str], (Option<u32>, usize)); 8] = [
+        let cases: [Case; 8] = [
             (
                 1,
                 &[

@@ -632,7 +632,7 @@ fn a_flow_that_does_not_answer_is_replaced() {
     let flow = lab.flow();
     lab.happens(Input::Stream { flow, bytes: bytes::Bytes::from_static(b"\r\n") });
     lab.advance(secs(40));
-    lab.from_port(40_002);
+    lab.set_port(40_002);
     let second = next_register(&mut lab, secs(30)).expect("no pong");
     let own = contacts(&second);
     assert!(own[0].starts_with("<sip:alice@192.0.2.1:40002;transport=tcp;ob>") && own.len() == 1, "{own:?}");
@@ -644,7 +644,7 @@ fn a_flow_that_does_not_answer_is_replaced() {
     // Lost again, and soon: this flow never worked, so the next one waits as the RFC has it.
     let flow = lab.flow();
     lab.happens(Input::Closed { flow, why: "reset".into() });
-    lab.from_port(40_003);
+    lab.set_port(40_003);
     assert!(next_register(&mut lab, secs(29)).is_none());
     assert!(next_register(&mut lab, secs(31)).is_some());
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::phone::{Phone, Trace, View, plan};
 use crate::proxy::{Party, Proxy};
-use crate::{any_ring, not_over};
+use crate::{accept, any_ring, not_over};
 use sdp::Direction;
 use sip_msg::{StatusCode, Uri};
 use sip_ua::{Account, Credentials, Event, RegistrationId, Side};
@@ -91,7 +91,7 @@ impl Town {
                 phone.dial(now, invite);
             }
             (0..=2, Some((id, _))) => drop(phone.agent.ring(now, id, ring)),
-            (3 | 4, Some((id, View::Waiting))) => drop(phone.agent.accept(now, id, plan())),
+            (3 | 4, Some((id, View::Waiting))) => accept(&mut self.rng, phone, now, id),
             (5, Some((id, View::Waiting))) => drop(phone.agent.reject(now, id, StatusCode::BUSY_HERE)),
             (3..=6, Some((id, _))) => drop(phone.agent.set_direction(now, id, direction)),
             (7, Some((id, _))) => drop(phone.agent.info(now, id, "application/dtmf", "5")),
@@ -221,5 +221,6 @@ fn of_two_that_answer_one_is_kept() {
             .filter(|bob| town.world.node(**bob).phone().calls.values().any(|view| *view == View::Up));
         assert_eq!(up.count(), 1, "seed {seed}");
         assert_eq!(town.standing().len(), 2, "seed {seed}");
+        town.world.node(alice).phone().owes_no_ack();
     }
 }

@@ -3,12 +3,12 @@
 mod plan;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
-use sip_msg::{CSeq, ContentType, Fragment, Limits, Message, NameAddr, StatusCode, Uri};
+use sip_msg::{CSeq, CallId, ContentType, Fragment, Limits, Message, Method, NameAddr, StatusCode, To, Uri};
 use sip_txn::{Action, Flow, Input, Transport};
 use sip_ua::{Agent, Config, DialogId, Event, Invite, Output};
 use testkit::{Datagram, Node};
@@ -29,12 +29,18 @@ pub(crate) enum View {
     Over,
 }
 
+/// A 2xx and its ACK, of whichever fork: Call-ID, the tag in To, the number of the INVITE.
+type Answer = (String, String, u32);
+
 pub(crate) struct Phone {
     pub(crate) name: &'static str,
     pub(crate) agent: Agent,
     pub(crate) address: SocketAddr,
     pub(crate) events: Vec<Event>,
     pub(crate) calls: BTreeMap<DialogId, View>,
+    /// The 2xx to INVITEs that came, and the ACKs that went out.
+    answers: BTreeSet<Answer>,
+    acks: BTreeSet<Answer>,
     outbox: VecDeque<Datagram>,
     trace: Trace,
 }
@@ -49,6 +55,8 @@ impl Phone {
             address,
             events: Vec::new(),
             calls: BTreeMap::new(),
+            answers: BTreeSet::new(),
+            acks: BTreeSet::new(),
             outbox: VecDeque::new(),
             trace: trace.clone(),
         }
@@ -89,7 +97,15 @@ impl Phone {
 
     /// Whether every call that ever was is over.
     pub(crate) fn is_quiet(&self) -> bool {
+        self.owes_no_ack();
         self.calls.values().all(|view| *view == View::Over)
+    }
+
+    /// Every 2xx has had its ACK, that of a fork that nobody wanted too.
+    #[track_caller]
+    pub(crate) fn owes_no_ack(&self) {
+        let owed = self.answers.difference(&self.acks).next();
+        assert!(owed.is_none(), "{}: every 2xx is acknowledged, but {owed:?}", self.name);
     }
 
     pub(crate) fn collect(&mut self) {
@@ -97,6 +113,9 @@ impl Phone {
             match output {
                 Output::Action(Action::Transmit(transmit)) => {
                     let bytes = transmit.bytes.to_vec();
+                    if bytes.starts_with(b"ACK ") {
+                        self.acks.extend(answer_of(&bytes));
+                    }
                     self.trace.borrow_mut().push(format!("{} {}", self.name, summary(&bytes)));
                     let (from, to) = (transmit.flow.local, transmit.flow.remote);
                     self.outbox.push_back(Datagram { from, to, bytes });
@@ -150,8 +169,23 @@ pub(crate) fn summary(bytes: &[u8]) -> String {
     }
 }
 
+/// What a 2xx to an INVITE, or an ACK, is about.
+fn answer_of(bytes: &[u8]) -> Option<Answer> {
+    let message = Message::parse(bytes.to_vec(), &Limits::default()).ok()?;
+    let headers = message.headers();
+    let cseq = headers.require::<CSeq>().ok()?;
+    let tag = headers.require::<To>().ok()?.params.text("tag")?.to_string();
+    if !matches!(cseq.method, Method::INVITE | Method::ACK) {
+        return None;
+    }
+    Some((headers.require::<CallId>().ok()?.0.to_string(), tag, cseq.number))
+}
+
 impl Node for Phone {
     fn handle_datagram(&mut self, now: Instant, datagram: Datagram) {
+        if datagram.bytes.starts_with(b"SIP/2.0 2") {
+            self.answers.extend(answer_of(&datagram.bytes));
+        }
         let flow = Flow::new(Transport::Udp, datagram.to, datagram.from);
         self.agent.handle_input(now, Input::Datagram { flow, bytes: datagram.bytes.into() });
         self.collect();
