@@ -220,7 +220,7 @@ pub enum Event {
         /// The request.
         request: Request,
     },
-    /// The peer of a call reports on the transfer that we asked for: a provisional status.
+    /// The peer of a call reports on the transfer that we asked for: a provisional status, after the end of the call too.
     TransferProgress {
         /// The call.
         dialog: DialogId,
