@@ -308,6 +308,9 @@ impl Agent {
         let most = refer::EXPIRES.as_secs().try_into().unwrap_or(u32::MAX);
         let granted = asked.map_or(most, |Expires(seconds)| seconds.min(most));
         notifier.refresh(now, Duration::from_secs(granted.into()));
+        if let Some(call) = call {
+            self.with_call(call, |usage, _| usage.refresh_target_beside(key, request));
+        }
         let mut response = Response::answer(request, StatusCode::OK).header(&Expires(granted)).build();
         self.context.sign_response(&mut response, false);
         self.context.respond(now, server, response);

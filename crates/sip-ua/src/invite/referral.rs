@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use sip_msg::{Method, StatusCode, Text};
+use sip_msg::{Method, Request, StatusCode, Text};
 
 use super::requests::Purpose;
 use super::{Established, InviteUsage, State};
@@ -46,6 +46,16 @@ impl InviteUsage {
     /// Counts a request beside the call; `None` when there is no such dialog, false when it came out of order.
     pub(crate) fn receive_beside(&mut self, key: &DialogKey, number: u32) -> Option<bool> {
         Some(self.dialog_mut(&key.remote_tag).filter(|dialog| dialog.key() == *key)?.receive(number))
+    }
+
+    /// A SUBSCRIBE or NOTIFY beside the call moves the target of the dialog that they share ([RFC 6665 §3.2], [RFC 5057 §5.4]).
+    ///
+    /// [RFC 6665 §3.2]: https://www.rfc-editor.org/rfc/rfc6665#section-3.2
+    /// [RFC 5057 §5.4]: https://www.rfc-editor.org/rfc/rfc5057#section-5.4
+    pub(crate) fn refresh_target_beside(&mut self, key: &DialogKey, request: &Request) {
+        if let Some(dialog) = self.dialog_mut(&key.remote_tag).filter(|dialog| dialog.key() == *key) {
+            dialog.refresh_target(request.headers());
+        }
     }
 
     /// Counts a REFER in the call; the how-manieth it is.

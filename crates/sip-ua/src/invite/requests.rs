@@ -135,7 +135,15 @@ impl InviteUsage {
             Purpose::Prack => return self.prack_answered(context, now, &remote_tag, &result),
             Purpose::Change => self.update_answered(context, now, &result),
             Purpose::Refer => self.refer_answered(context, now, &result),
-            Purpose::Notify(id) => context.news.push_back(News::Notified(id, result)),
+            Purpose::Notify(id) => {
+                if let Ok(response) = &result
+                    && response.status().is_success()
+                    && let Some(dialog) = self.dialog_mut(&remote_tag)
+                {
+                    dialog.refresh_target(response.headers());
+                }
+                context.news.push_back(News::Notified(id, result));
+            }
         }
         // What a fork that lost no longer knows says nothing of the call that stands.
         if let (Some(status), State::Established(established)) = (gone, &self.state)

@@ -288,6 +288,7 @@ impl InviteUsage {
             Some(false) => StatusCode::SERVER_INTERNAL_ERROR,
             Some(true) => match self.take_report(now, request) {
                 Ok(news) => {
+                    self.refresh_target_beside(key, request);
                     self.answer(context, now, server, request, StatusCode::OK);
                     return self.reported(context, now, news);
                 }

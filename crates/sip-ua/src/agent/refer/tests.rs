@@ -353,6 +353,32 @@ fn a_call_outlives_a_report_that_nobody_wants() {
     }
 }
 
+// rfc: 6665 §3.1 — SUBSCRIBE is a target refresh request
+// rfc: 6665 §3.2 — NOTIFY is a target refresh request
+// rfc: 5057 §5.4 — the target is moved for all usages of the dialog
+#[test]
+fn a_referrer_that_moves_is_followed_by_the_call() {
+    let moved = |text: &str| sip_msg::Contact::new(text.parse::<sip_msg::Uri>().unwrap());
+    let (mut lab, id, dialog) = up();
+    let asked = asked(&mut lab, 11, Some(&dialog), LINK);
+    lab.agent.accept_refer(lab.now, asked.id).unwrap();
+    lab.sent_response(StatusCode::ACCEPTED);
+    let notify = lab.sent_request(&Method::NOTIFY);
+    let mut heard = crate::scripted::answer(&notify, 200, "");
+    heard.headers_mut().replace(&moved("sip:first@192.0.2.2"));
+    lab.receive(heard);
+    lab.advance(Duration::from_secs(1));
+    let mut refresh = lab.peer_request(Method::SUBSCRIBE, 12, Some(&dialog));
+    assert_eq!(lab.agent.dialog(id).unwrap().remote_target().to_string(), "sip:first@192.0.2.2");
+    refresh.headers_mut().push_raw(HeaderName::EVENT, "refer").unwrap();
+    refresh.headers_mut().replace(&moved("sip:second@192.0.2.2"));
+    lab.receive(refresh);
+    lab.sent_response(StatusCode::OK);
+    assert_eq!(lab.sent_request(&Method::NOTIFY).uri_text(), "sip:second@192.0.2.2");
+    lab.agent.hang_up(lab.now, id).unwrap();
+    assert_eq!(lab.sent_request(&Method::BYE).uri_text(), "sip:second@192.0.2.2");
+}
+
 // rfc: 3515 §2.4.4 — the referrer may end or extend its subscription by SUBSCRIBE; the request goes on all the same
 // rfc: 3515 §2.4.4 — a SUBSCRIBE to refer that no REFER made: 403
 #[test]
