@@ -3,9 +3,9 @@
 mod authentication;
 mod publications;
 mod refer;
+mod registrations;
 mod subscriptions;
 mod watchers;
-mod registrations;
 
 pub(crate) use refer::write_notice;
 
@@ -14,33 +14,39 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sdp::Direction;
-use sip_msg::{AcceptEncoding, CSeq, HeaderName, Method, Reason, Request, Require, Response, StatusCode, Text, To, Uri, Via};
+use sip_msg::{
+    AcceptEncoding, CSeq, HeaderName, Method, Reason, Request, Require, Response, StatusCode, Text, To, Uri,
+    Via,
+};
 use sip_txn::{ClientId, Ending, Flow, Input, ServerId};
 
-use crate::command::{Invite, OutOfDialog, Reply};
+use crate::auth::Credentials;
 use crate::auth::{CredentialsId, Waiting};
+use crate::command::{Invite, OutOfDialog, Reply};
 use crate::config::Config;
 use crate::context::{Context, Owner};
 use crate::dialog::{Dialog, DialogKey};
 use crate::error::CommandError;
-use crate::event::{DialogId, Event, IncomingRequestId, Output, PublicationId, ReferId, RegistrationId, RequestId, SubscriptionId};
+use crate::event::{
+    DialogId, Event, IncomingRequestId, Output, PublicationId, ReferId, RegistrationId, RequestId,
+    SubscriptionId,
+};
 use crate::identity;
-use crate::invite::session_timer::too_short;
 use crate::invite::forks::Fork;
-use crate::invite::reliable::{self, Reliable, Ring};
-use crate::auth::Credentials;
 use crate::invite::info::InfoDtmf;
+use crate::invite::reliable::{self, Reliable, Ring};
+use crate::invite::session_timer::too_short;
 use crate::invite::snapshot::ResumeError;
 use crate::invite::{Arrival, InviteUsage, final_response, offer_answer};
 use crate::media_plan::MediaPlan;
+use crate::policy::{Admission, Policy, TargetSource, Violation};
 use crate::publication::Publication;
 use crate::refer::Referral;
-use crate::subscription::{Subscription, Watcher};
-use crate::policy::{Admission, Policy, TargetSource, Violation};
 use crate::registration::Registration;
 use crate::request::Outgoing;
 use crate::screen::screen;
 use crate::session_id::{Peer, SessionIdentifier};
+use crate::subscription::{Subscription, Watcher};
 
 /// How long the application may take to answer a request outside of calls; then we answer 480, in time to be heard.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
@@ -152,12 +158,7 @@ impl Agent {
     /// [`CommandError::Unknown`], [`CommandError::WrongState`], [`CommandError::Misuse`] for a status outside 101–199,
     /// for a reliable one to a caller that takes none, or one that needs a plan and has none, [`CommandError::Limit`]
     /// when too many wait, or [`CommandError::Refused`] when the plan cannot answer the offer: the caller then gets a 488.
-    pub fn ring(
-        &mut self,
-        now: Instant,
-        id: DialogId,
-        ring: impl Into<Ring>,
-    ) -> Result<(), CommandError> {
+    pub fn ring(&mut self, now: Instant, id: DialogId, ring: impl Into<Ring>) -> Result<(), CommandError> {
         let ring = ring.into();
         self.command(now, id, |usage, context| usage.ring(context, now, ring))
     }
@@ -601,7 +602,10 @@ impl Agent {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let own = self.schedule.first().map(|(at, _)| *at);
-        own.into_iter().chain(self.context.flows.poll_timeout()).chain(self.context.layer.poll_timeout()).min()
+        own.into_iter()
+            .chain(self.context.flows.poll_timeout())
+            .chain(self.context.layer.poll_timeout())
+            .min()
     }
 
     fn next_id(&mut self) -> u64 {
@@ -714,9 +718,7 @@ impl Agent {
             sip_txn::Event::Pong { flow } => self.context.flows.answered(&flow),
             sip_txn::Event::FlowClosed { flow, .. } => self.flow_closed(now, &flow),
             // RFC 3261 §13.2.2.4: 64·T1 after the first 2xx no further one is expected, and none is acknowledged.
-            sip_txn::Event::StrayResponse { .. }
-            | sip_txn::Event::ResponseLost { .. }
-            | _ => {}
+            sip_txn::Event::StrayResponse { .. } | sip_txn::Event::ResponseLost { .. } | _ => {}
         }
     }
 
@@ -906,14 +908,21 @@ impl Agent {
                     }
                 }
             }
-            (None, _) if matches!(*request.method(), Method::BYE | Method::INFO | Method::UPDATE | Method::PRACK) => {
+            (None, _)
+                if matches!(
+                    *request.method(),
+                    Method::BYE | Method::INFO | Method::UPDATE | Method::PRACK
+                ) =>
+            {
                 self.refuse_with(now, server, &request, StatusCode::CALL_TRANSACTION_DOES_NOT_EXIST);
             }
             (_, _) if *request.method() == Method::OPTIONS => {
                 let status = match in_call {
                     // RFC 3261 §11: in a dialog it is always 200.
                     Some(_) => StatusCode::OK,
-                    None if self.calls.len() >= self.context.config.limits.calls => StatusCode::SERVICE_UNAVAILABLE,
+                    None if self.calls.len() >= self.context.config.limits.calls => {
+                        StatusCode::SERVICE_UNAVAILABLE
+                    }
                     None => self.options_status,
                 };
                 let mut response = Response::answer(&request, status)

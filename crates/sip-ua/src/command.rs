@@ -7,12 +7,12 @@ use bytes::Bytes;
 use sip_msg::{HeaderName, Method, NameAddr, StatusCode, Text, Uri};
 
 use crate::auth::Credentials;
-use crate::invite::session_timer::SessionTimer;
 use crate::event::{ReferId, RegistrationId};
-use crate::refer::ReferRequest;
 use crate::invite::forks::{EarlyMedia, Forks};
 use crate::invite::redirect::Redirects;
 use crate::invite::reliable::Reliable;
+use crate::invite::session_timer::SessionTimer;
+use crate::refer::ReferRequest;
 
 /// A call to place.
 #[derive(Clone, Debug)]

@@ -10,12 +10,14 @@ use sip_txn::{ClientId, Ending, RequestError, SendOptions, ServerId, Transaction
 use crate::auth::{Heard, server_and_user};
 use crate::config::Config;
 use crate::dialog::{Dialog, DialogKey};
-use crate::event::{DialogId, Event, Output, PublicationId, ReferId, RegistrationId, RequestId, SubscriptionId};
+use crate::event::{
+    DialogId, Event, Output, PublicationId, ReferId, RegistrationId, RequestId, SubscriptionId,
+};
 use crate::ids::Ids;
-use crate::refer::PACKAGE;
+use crate::invite::reliable::{self, Reliable};
 use crate::invite::replaces;
 use crate::invite::session_timer;
-use crate::invite::reliable::{self, Reliable};
+use crate::refer::PACKAGE;
 use crate::registration::{Flows, Pace, instance};
 use crate::session_id::{Peer, SessionIds};
 
@@ -35,7 +37,15 @@ pub(crate) const METHODS: &[Method] = &[
 ];
 
 /// The option tags we support, in Require of the peer too.
-pub(crate) const OPTIONS: &[&str] = &[session_timer::TIMER, reliable::OPTION, "199", "norefersub", "tdialog", replaces::REPLACES, replaces::JOIN];
+pub(crate) const OPTIONS: &[&str] = &[
+    session_timer::TIMER,
+    reliable::OPTION,
+    "199",
+    "norefersub",
+    "tdialog",
+    replaces::REPLACES,
+    replaces::JOIN,
+];
 
 /// Whose client transaction it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -449,7 +449,11 @@ mod tests {
         let mut direct = invite();
         direct.headers_mut().remove(HeaderName::RECORD_ROUTE);
         let mut proxied = direct.clone();
-        proxied.headers_mut().push(&Via::new("TCP", sip_msg::HostPort::new(Host::V4([192, 0, 2, 7].into()), None), "z9hG4bK2"));
+        proxied.headers_mut().push(&Via::new(
+            "TCP",
+            sip_msg::HostPort::new(Host::V4([192, 0, 2, 7].into()), None),
+            "z9hG4bK2",
+        ));
         for (request, flow, kept) in
             [(&direct, tcp, Some(tcp)), (&direct, udp, None), (&proxied, tcp, None), (&invite(), tcp, None)]
         {

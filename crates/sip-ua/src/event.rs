@@ -7,11 +7,11 @@ use sdp::Direction;
 use sip_msg::{Reason, Request, Response, RetryAfter, StatusCode, Text, Uri};
 use sip_txn::{Ending, Flow};
 
-use crate::registration::RegistrationStatus;
-use crate::refer::{ReferRequest, TransferError};
-use crate::subscription::SubscriptionEnd;
 use crate::auth::CredentialsWanted;
 use crate::policy::Violation;
+use crate::refer::{ReferRequest, TransferError};
+use crate::registration::RegistrationStatus;
+use crate::subscription::SubscriptionEnd;
 
 /// A call of ours: the INVITE usage with all its early dialogs, later the one dialog that stands.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -50,7 +50,15 @@ macro_rules! display_as_number {
         }
     )* };
 }
-display_as_number!(DialogId, RegistrationId, RequestId, IncomingRequestId, ReferId, SubscriptionId, PublicationId);
+display_as_number!(
+    DialogId,
+    RegistrationId,
+    RequestId,
+    IncomingRequestId,
+    ReferId,
+    SubscriptionId,
+    PublicationId
+);
 
 /// Who did it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

@@ -85,17 +85,17 @@ pub mod identity;
 mod ids;
 mod invite;
 mod media_plan;
-mod refer;
 pub mod policy;
 mod publication;
+mod refer;
 pub mod registrar;
 mod registration;
 mod request;
 mod screen;
-mod session_id;
-mod subscription;
 #[cfg(test)]
 mod scripted;
+mod session_id;
+mod subscription;
 mod target;
 
 pub use agent::Agent;
@@ -105,18 +105,21 @@ pub use command::{Invite, OutOfDialog, Reply};
 pub use config::{Config, Limits};
 pub use dialog::{Dialog, Role};
 pub use error::CommandError;
-pub use event::{DialogId, Event, IncomingRequestId, Output, PublicationId, ReferId, RegistrationId, RequestId, Side, SubscriptionId};
-pub use invite::info::InfoDtmf;
+pub use event::{
+    DialogId, Event, IncomingRequestId, Output, PublicationId, ReferId, RegistrationId, RequestId, Side,
+    SubscriptionId,
+};
 pub use invite::forks::{EarlyMedia, Forks};
+pub use invite::info::InfoDtmf;
 pub use invite::redirect::Redirects;
-pub use invite::snapshot::ResumeError;
 pub use invite::reliable::{Reliable, Ring};
 pub use invite::session_timer::{Refresher, SessionTimer};
+pub use invite::snapshot::ResumeError;
 pub use media_plan::{MediaPlan, Refusal};
-pub use session_id::SessionIdentifier;
+pub use publication::Publish;
+pub use refer::{Refer, ReferRequest, Transfer, TransferError, TransferTo};
 pub use registration::{
     Account, BackOff, Grant, GruuPolicy, Gruus, Outbound, Push, PushSupport, RegistrationStatus,
 };
-pub use publication::Publish;
-pub use refer::{Refer, ReferRequest, Transfer, TransferError, TransferTo};
+pub use session_id::SessionIdentifier;
 pub use subscription::{Package, Retry, Subscribe, SubscriptionEnd, Termination};

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use sip_msg::{Allow, HeaderName, Host, Method, Request, Response, StatusCode, Supported, Text, Uri};
+use sip_msg::{Allow, HeaderName, Host, Method, Request, Response, Route, StatusCode, Supported, Text, Uri};
 use sip_txn::{Action, Flow, Input, ServerId, TransactionLayer};
 use zeroize::Zeroizing;
 
@@ -271,8 +271,9 @@ impl Registrar {
         request: &Request,
     ) -> Result<(), Box<Response>> {
         let uri = request.uri().map_err(|error| self.answer(request, error.status()))?;
-        let for_us =
-            self.is_ours(&uri) && uri.user().is_none() && !request.headers().contains(HeaderName::ROUTE);
+        // Routes that lead here are at their end (RFC 3261 §16.4).
+        let leads_on = |route: Result<Route, _>| !route.is_ok_and(|route| self.is_ours(route.uri()));
+        let for_us = self.is_ours(&uri) && uri.user().is_none() && !request.headers().all().any(leads_on);
         match *request.method() {
             Method::REGISTER if self.is_ours(&uri) => Err(self.register(now, flow, request)?),
             Method::OPTIONS if for_us => {

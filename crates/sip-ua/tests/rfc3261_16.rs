@@ -244,6 +244,68 @@ fn challenges_of_all_places_go_back_together() {
     assert_eq!(response.headers().all::<ProxyAuthenticate>().count(), 1);
 }
 
+// rfc: 3261 §16.7 — step 6: a redirection before a challenge, a 4xx before a 5xx, whichever came first
+#[test]
+fn the_lowest_class_goes_back() {
+    for (first, second, best) in [(401, 302, 302), (302, 407, 302), (500, 404, 404), (404, 401, 401)] {
+        let mut lab = Lab::new();
+        lab.register("192.0.2.2:5061", "", "");
+        lab.register("192.0.2.2:5062", "", "");
+        lab.invite("");
+        let rings = lab.requests(&Method::INVITE);
+        lab.answer(&rings[0], first, "");
+        lab.answer(&rings[1], second, "");
+        assert_eq!(lab.response().status().code(), best, "{first}, {second}");
+    }
+}
+
+// rfc: 3261 §10.3 — step 2: a REGISTER that requires what is not known here changes nothing: 420
+#[test]
+fn a_register_that_requires_the_unknown_is_refused() {
+    let mut lab = Lab::new();
+    lab.request(
+        "192.0.2.2:5061",
+        "REGISTER",
+        "sip:example.com",
+        "Require: path, x\nContact: <sip:b@192.0.2.2>\n",
+    );
+    let answered = lab.sent.iter().find_map(|(_, message)| message.as_response());
+    let answered = answered.expect("a response");
+    assert_eq!(answered.status(), StatusCode::BAD_EXTENSION);
+    assert_eq!(answered.headers().raw(HeaderName::UNSUPPORTED), Some(&b"x"[..]));
+    assert!(lab.proxy.bindings(lab.clock.now(), "bob").is_empty());
+}
+
+// rfc: 3261 §10.2.1.1 — a time that cannot be read is an hour
+#[test]
+fn a_malformed_time_is_an_hour() {
+    let mut lab = Lab::new();
+    lab.register("192.0.2.2:5061", "", "Expires: 99999999999\n");
+    let [binding] = &lab.proxy.bindings(lab.clock.now(), "bob")[..] else { panic!("one binding") };
+    assert_eq!(binding.expires_at, lab.clock.now() + Duration::from_secs(3600));
+}
+
+#[test]
+fn thousands_of_contacts_are_refused_before_they_are_compared() {
+    let mut lab = Lab::new();
+    let many: Vec<String> = (0..4000).map(|number| format!("<sip:{number}>")).collect();
+    let started = std::time::Instant::now();
+    lab.request("192.0.2.2:5061", "REGISTER", "sip:example.com", &format!("Contact: {}\n", many.join(",")));
+    let answered = lab.sent.iter().find_map(|(_, message)| message.as_response()).map(Response::status);
+    assert_eq!(answered, Some(StatusCode::FORBIDDEN));
+    assert!(started.elapsed() < Duration::from_secs(10), "it took {:?}", started.elapsed());
+}
+
+// rfc: 3261 §16.4 — a route that leads here is at its end: OPTIONS through us to us is answered
+#[test]
+fn options_with_our_own_route_are_answered() {
+    let mut lab = Lab::new();
+    lab.request(CALLER, "OPTIONS", "sip:example.com", &format!("Route: <sip:{PROXY};lr>\n"));
+    assert_eq!(lab.response().status(), StatusCode::OK);
+    lab.request(CALLER, "OPTIONS", "sip:example.com", "Route: <sip:192.0.2.99;lr>\n");
+    assert_eq!(lab.sent.iter().filter(|(to, _)| to.ip().to_string() == "192.0.2.99").count(), 1);
+}
+
 // rfc: 3261 §16.3 — an extension that proxies would have to know: 420; no hops left: 483
 #[test]
 fn what_cannot_be_forwarded_is_refused() {

@@ -3,12 +3,15 @@
 
 #[path = "support/phone.rs"]
 mod phone;
+#[path = "support/referral.rs"]
+mod referral;
 #[path = "support/relay.rs"]
 mod relay;
 
 use std::time::{Duration, Instant};
 
 use phone::{Phone, Trace, View, answer, ring};
+use referral::follow;
 use relay::{Party, Relay};
 use sip_msg::{HeaderName, Join, Method, NameAddr, Replaces, Response, StatusCode, Uri};
 use sip_ua::event_package::{CallDirection, CallState, DialogInfo, DialogState};
@@ -458,7 +461,7 @@ fn call_park() {
     let (alice, bob, park) = (stage.uri(ALICE), stage.uri(BOB), stage.uri(PARK));
     let here = link(&alice, &named(&stage.dialog(BOB, bobs)));
     stage.at(BOB, |phone, now| phone.agent.refer(now, Refer::new(NameAddr::new(bob), park, here)).unwrap());
-    let parked = stage.at(PARK, Phone::follow);
+    let parked = stage.at(PARK, follow);
     let with_park = stage.answers(ALICE);
     for (who, id, view) in [(ALICE, alices, View::Over), (BOB, bobs, View::Over), (PARK, parked, View::Up)] {
         assert_eq!(stage.view(who, id), view);
@@ -545,7 +548,7 @@ fn click_to_dial() {
     stage.at(ALICE, |phone, now| {
         phone.agent.refer(now, Refer::new(NameAddr::new(pc), bob, carol).without_reports()).unwrap();
     });
-    let call = stage.at(BOB, Phone::follow);
+    let call = stage.at(BOB, follow);
     stage.rings(CAROL);
     let carols = stage.answers(CAROL);
     assert_eq!(stage.view(BOB, call), View::Up);

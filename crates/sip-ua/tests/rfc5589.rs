@@ -5,10 +5,13 @@
 
 #[path = "support/phone.rs"]
 mod phone;
+#[path = "support/referral.rs"]
+mod referral;
 
 use std::time::Duration;
 
 use phone::{Phone, Trace, View, answer, ring};
+use referral::follow;
 use sdp::Direction;
 use sip_msg::StatusCode;
 use sip_ua::{DialogId, Event, Side, Transfer, TransferError};
@@ -105,7 +108,7 @@ fn basic_transfer_with_a_dialog_of_its_own() {
     stage.flow();
     let target = stage.world.node(carol).uri();
     stage.transfer(alice, alices, Transfer::blind(target).hold().own_dialog());
-    let new = stage.act(bob, Phone::follow);
+    let new = stage.act(bob, follow);
     let carols = stage.answer(carol);
     assert_eq!(stage.outcome(alice), Some(Ok(StatusCode::OK)));
     assert_eq!((stage.view(alice, alices), stage.view(bob, bobs)), (View::Over, View::Over));
@@ -145,7 +148,7 @@ fn basic_transfer_in_the_dialog_of_the_call() {
     stage.flow();
     let target = stage.world.node(carol).uri();
     stage.transfer(alice, alices, Transfer::blind(target));
-    let new = stage.act(bob, Phone::follow);
+    let new = stage.act(bob, follow);
     stage.world.run_for(Duration::from_secs(1));
     stage.act(carol, |carol, now| ring(carol, now, carol.last_call()));
     stage.answer(carol);
@@ -187,7 +190,7 @@ fn the_target_is_busy() {
     let target = stage.world.node(carol).uri();
     stage.transfer(alice, alices, Transfer::blind(target).hold());
     assert_eq!(stage.world.node(bob).agent.direction(bobs), Some(Direction::RecvOnly));
-    stage.act(bob, Phone::follow);
+    stage.act(bob, follow);
     stage.act(carol, |carol, now| {
         carol.agent.reject(now, carol.last_call(), StatusCode::BUSY_HERE).unwrap();
     });
@@ -229,7 +232,7 @@ fn the_target_does_not_answer() {
     let (alices, bobs) = stage.call(alice, bob);
     let target = stage.world.node(carol).uri();
     stage.transfer(alice, alices, Transfer::blind(target));
-    let new = stage.act(bob, Phone::follow);
+    let new = stage.act(bob, follow);
     stage.act(carol, |carol, now| ring(carol, now, carol.last_call()));
     stage.flow();
     stage.world.run_for(Duration::from_secs(20));
@@ -272,7 +275,7 @@ fn attended_transfer() {
     stage.act(alice, |alice, now| hold(alice, now, consultation));
     stage.flow();
     stage.transfer(alice, alices, Transfer::attended(consultation));
-    let new = stage.act(bob, Phone::follow);
+    let new = stage.act(bob, follow);
     let replaced = stage
         .world
         .node(carol)
@@ -331,7 +334,7 @@ fn a_consultation_call_may_end_before_a_basic_transfer() {
     stage.hang_up(alice, consultation);
     let target = stage.world.node(carol).uri();
     stage.transfer(alice, alices, Transfer::blind(target));
-    let new = stage.act(bob, Phone::follow);
+    let new = stage.act(bob, follow);
     stage.answer(carol);
     assert_eq!(stage.outcome(alice), Some(Ok(StatusCode::OK)));
     stage.hang_up(bob, new);
@@ -385,7 +388,7 @@ fn a_transfer_over_a_bad_network_ends_the_same_for_all() {
         let target = stage.world.node(carol).uri();
         stage.transfer(alice, alices, Transfer::blind(target));
         stage.world.run_for(Duration::from_secs(15));
-        let new = stage.act(bob, Phone::follow);
+        let new = stage.act(bob, follow);
         stage.world.run_for(Duration::from_secs(15));
         let busy = seed % 3 == 0;
         if busy {

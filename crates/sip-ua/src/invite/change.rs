@@ -608,7 +608,8 @@ pub(super) fn glare_wait(context: &mut Context, dialog: &Dialog, response: &Resp
         (StatusCode::REQUEST_PENDING, Role::Uas) => {
             Some(context.ids.wait(Duration::ZERO, Duration::from_secs(2)))
         }
-        (StatusCode::SERVER_INTERNAL_ERROR, _) => match response.headers().get::<RetryAfter>().ok().flatten() {
+        (StatusCode::SERVER_INTERNAL_ERROR, _) => match response.headers().get::<RetryAfter>().ok().flatten()
+        {
             Some(RetryAfter { seconds, .. }) => {
                 (seconds <= MAX_RETRY_AFTER).then(|| Duration::from_secs(seconds.into()))
             }

@@ -147,13 +147,17 @@ impl InviteUsage {
             self.drop_waiting_transfer(context);
             self.fail_requests(context);
             let Farewell { by, status, reason } = farewell;
-            self.report_progress(context, match (status, by) {
-                (Some(status), _) if status.class() == sip_msg::Class::Failure => status,
-                (_, Side::Local) => StatusCode::REQUEST_TERMINATED,
-                (_, Side::Remote | Side::Error) => StatusCode::SERVICE_UNAVAILABLE,
-            });
+            self.report_progress(
+                context,
+                match (status, by) {
+                    (Some(status), _) if status.class() == sip_msg::Class::Failure => status,
+                    (_, Side::Local) => StatusCode::REQUEST_TERMINATED,
+                    (_, Side::Remote | Side::Error) => StatusCode::SERVICE_UNAVAILABLE,
+                },
+            );
             tracing::debug!(call = self.id.0, ?by, %reason, "a call has ended");
-            let said = response.as_ref().and_then(|refusal| refusal.headers().all::<Reason>().find_map(Result::ok));
+            let said =
+                response.as_ref().and_then(|refusal| refusal.headers().all::<Reason>().find_map(Result::ok));
             let cause = self.cause.take().or(said.map(Box::new));
             context.tell(Event::Ended { dialog: self.id, by, status, reason, cause, response });
         }
@@ -242,7 +246,9 @@ mod tests {
         let text = String::from_utf8(cancel).unwrap().replace("CSeq: 10 INVITE", "CSeq: 10 CANCEL");
         let head = text.split("Content-Type").next().unwrap();
         let head = head.replace("Content-Length", "X-Length");
-        let cancel = format!("{head}Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\nContent-Length: 0\r\n\r\n");
+        let cancel = format!(
+            "{head}Reason: SIP;cause=200;text=\"Call completed elsewhere\"\r\nContent-Length: 0\r\n\r\n"
+        );
         let cancel = Message::parse(cancel.into_bytes(), &sip_msg::Limits::default()).unwrap();
         lab.receive(cancel);
         assert_eq!(cause(&mut lab), Some(("SIP".into(), Some(200))));

@@ -6,7 +6,8 @@
 use bytes::Bytes;
 use sdp::SessionDescription;
 use sip_msg::{
-    Accept, ContentDisposition, ContentType, HeaderName, Headers, MediaRange, Params, Response, StatusCode, Text, Warning,
+    Accept, ContentDisposition, ContentType, HeaderName, Headers, MediaRange, Params, Response, StatusCode,
+    Text, Warning,
 };
 
 use super::multipart;

@@ -149,7 +149,8 @@ impl Targets {
                 continue;
             };
             let known = self.tried.iter().chain(self.waiting.iter().map(Hop::target));
-            if known.into_iter().any(|known| known.equivalent(&named)) || context.config.policy.check_redirect(&current, &named).is_err()
+            if known.into_iter().any(|known| known.equivalent(&named))
+                || context.config.policy.check_redirect(&current, &named).is_err()
             {
                 continue;
             }

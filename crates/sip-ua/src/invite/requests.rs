@@ -116,7 +116,10 @@ impl InviteUsage {
             {
                 dialog.renumber(&mut request);
                 // What cannot be sent again ends with the challenge, as it would without credentials.
-                if self.send_attempt(context, now, remote_tag.clone(), request, purpose.clone(), attempt).is_ok() {
+                if self
+                    .send_attempt(context, now, remote_tag.clone(), request, purpose.clone(), attempt)
+                    .is_ok()
+                {
                     return;
                 }
             } else if response.status().is_success() {

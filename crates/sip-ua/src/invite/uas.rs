@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sdp::SessionDescription;
-use sip_msg::{Contact, Expires, Reason, RecordRoute, To};
 use sip_msg::{Class, Request, Response, StatusCode, Text, Uri};
+use sip_msg::{Contact, Expires, Reason, RecordRoute, To};
 use sip_txn::{Flow, ServerId};
 
 use super::await_ack::send_success;
 use super::change::hear;
 use super::reliable::{Ring, Sender};
-use super::session_timer::Timer;
 use super::replaces::Relation;
+use super::session_timer::Timer;
 use super::{Established, Farewell, InviteUsage, State, info, offer_answer, patience};
 use crate::auth::Authenticator;
 use crate::command::Reply;

@@ -8,12 +8,17 @@ use std::time::{Duration, Instant};
 
 use sip_msg::{
     CSeq, CallId, Contact, ContactAddress, Expires, MinExpires, Path, Request, Require, Response, Route,
-    StatusCode, Supported, Text, To, Via,
+    StatusCode, Supported, Text, To, Unsupported, Via,
 };
 use sip_txn::Flow;
 
 use super::location::{Binding, Refused};
 use super::{Registrar, Side, supported};
+
+/// What a time that cannot be read stands for, in seconds ([RFC 3261 §10.2.1.1]).
+///
+/// [RFC 3261 §10.2.1.1]: https://www.rfc-editor.org/rfc/rfc3261#section-10.2.1.1
+const MALFORMED_EXPIRES: u32 = 3600;
 
 impl Registrar {
     /// Answers a REGISTER; an `Err` is a refusal.
@@ -28,6 +33,7 @@ impl Registrar {
         if !self.is_ours(to.uri()) {
             return Err(self.answer(request, StatusCode::NOT_FOUND));
         }
+        self.refuse_requirements(request)?;
         let authenticated = self.authenticate(now, flow, request, Side::Registration)?;
         if authenticated != user {
             return Err(self.answer(request, StatusCode::FORBIDDEN));
@@ -71,8 +77,15 @@ impl Registrar {
         let headers = request.headers();
         let CallId(call_id) = self.header(request)?;
         let CSeq { number: cseq, .. } = self.header(request)?;
-        let default = headers.get::<Expires>().map_err(|_| None)?.map(|Expires(seconds)| seconds);
+        let default = match headers.get::<Expires>() {
+            Ok(given) => given.map(|Expires(seconds)| seconds),
+            Err(_) => Some(MALFORMED_EXPIRES),
+        };
         let contacts: Vec<Contact> = headers.all().collect::<Result<_, _>>().map_err(|_| None)?;
+        if contacts.len() > self.config.bindings.saturating_mul(2) {
+            // More than a user can remove and add at once; each is compared with all others.
+            return Err(Some(self.answer(request, StatusCode::FORBIDDEN)));
+        }
         let path: Vec<Path> = headers.all().collect::<Result<_, _>>().map_err(|_| None)?;
         let path: Vec<Route> = path.into_iter().map(|path| Route::new(path.name_addr).detach()).collect();
         let outcome = if contacts.iter().any(|contact| contact.uri().is_none()) {
@@ -112,6 +125,22 @@ impl Registrar {
                 Refused::TooMany => self.answer(request, StatusCode::FORBIDDEN),
             })
         })
+    }
+
+    /// A REGISTER that requires what we do not know changes nothing ([RFC 3261 §10.3] step 2).
+    ///
+    /// [RFC 3261 §10.3]: https://www.rfc-editor.org/rfc/rfc3261#section-10.3
+    fn refuse_requirements(&mut self, request: &Request) -> Result<(), Box<Response>> {
+        let Supported(known) = supported();
+        let is_unknown = |option: &Text| !known.iter().any(|known| known.eq_ignore_ascii_case(option));
+        let required = request.headers().all::<Require>().flatten().flat_map(|Require(options)| options);
+        let unknown: Vec<Text> = required.filter(is_unknown).collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let mut response = self.answer(request, StatusCode::BAD_EXTENSION);
+        response.headers_mut().push(&Unsupported(unknown));
+        Err(response)
     }
 
     fn too_brief(&mut self, request: &Request) -> Box<Response> {

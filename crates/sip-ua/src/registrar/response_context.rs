@@ -135,8 +135,8 @@ impl ResponseContext {
         }
         let rank = |response: &Response| match response.status().code() {
             600.. => 0,
-            401 | 407 | 415 | 420 | 484 => 4,
-            code => code / 100 + if code < 500 { 2 } else { 1 },
+            401 | 407 | 415 | 420 | 484 => 7,
+            code => code / 100 * 2,
         };
         if self.best.as_ref().is_none_or(|best| rank(&response) < rank(best)) {
             self.best = Some(response);

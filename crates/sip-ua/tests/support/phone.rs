@@ -78,18 +78,6 @@ impl Phone {
         id
     }
 
-    /// Answers a REFER and places the call it asks for.
-    #[allow(dead_code, reason = "each test that shares this file needs a part of it")]
-    pub(crate) fn follow(&mut self, now: Instant) -> DialogId {
-        let asked = self.events.iter().rev().find_map(|event| {
-            if let Event::Refer { refer, .. } = event { Some(refer.clone()) } else { None }
-        });
-        let asked = asked.expect("a REFER came");
-        self.agent.accept_refer(now, asked.id).expect("it waits");
-        let invite = Invite::from_refer(NameAddr::new(self.uri()), &asked);
-        self.dial(now, invite)
-    }
-
     /// The call that came in last.
     pub(crate) fn last_call(&self) -> DialogId {
         *self.calls.last_key_value().expect("a call").0
