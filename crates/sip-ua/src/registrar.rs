@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use sip_msg::{Allow, HeaderName, Host, Method, Request, Response, Route, StatusCode, Supported, Text, Uri};
+use sip_msg::{Allow, Host, Method, Request, Response, Route, StatusCode, Supported, Text, Uri};
 use sip_txn::{Action, Flow, Input, ServerId, TransactionLayer};
 use zeroize::Zeroizing;
 
