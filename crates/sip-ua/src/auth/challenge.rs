@@ -3,7 +3,7 @@
 //! [RFC 7616 §3.3]: https://www.rfc-editor.org/rfc/rfc7616#section-3.3
 //! [RFC 8898 §4]: https://www.rfc-editor.org/rfc/rfc8898#section-4
 
-use sip_msg::{Challenge, ProxyAuthenticate, Response, Text, WwwAuthenticate};
+use sip_msg::{Challenge, HeaderName, Headers, Response, Text, WwwAuthenticate};
 
 use super::digest::Algorithm;
 
@@ -64,9 +64,10 @@ impl Demand {
     /// The challenges of a response that can be understood, in order.
     pub(super) fn all(response: &Response) -> Vec<Self> {
         let headers = response.headers();
-        let server = headers.all::<WwwAuthenticate>().flatten().map(|asked| (Asker::Server, asked.0));
-        let proxy = headers.all::<ProxyAuthenticate>().flatten().map(|asked| (Asker::Proxy, asked.0));
-        let all = server.chain(proxy).take(MAX_CHALLENGES);
+        let server = headers.raw_all(&HeaderName::WWW_AUTHENTICATE).map(|line| (Asker::Server, line));
+        let proxy = headers.raw_all(&HeaderName::PROXY_AUTHENTICATE).map(|line| (Asker::Proxy, line));
+        let each = |(asker, line)| challenges(line).into_iter().map(move |challenge| (asker, challenge));
+        let all = server.chain(proxy).flat_map(each).take(MAX_CHALLENGES);
         all.filter_map(|(asker, challenge)| Self::read(asker, &challenge)).collect()
     }
 
@@ -113,6 +114,53 @@ impl Demand {
             Scheme::Bearer { .. } => 3,
         }
     }
+}
+
+/// The challenges of a header line: one in SIP, but servers with an HTTP library behind them join several by commas, and
+/// leave empty places in the list ([RFC 7235 §4.1], [RFC 7235 §7]).
+///
+/// [RFC 7235 §4.1]: https://www.rfc-editor.org/rfc/rfc7235#section-4.1
+/// [RFC 7235 §7]: https://www.rfc-editor.org/rfc/rfc7235#section-7
+fn challenges(line: &[u8]) -> Vec<Challenge> {
+    let read = |text: &[u8]| {
+        let mut one = Headers::new();
+        one.push_raw(HeaderName::WWW_AUTHENTICATE, text).ok()?;
+        one.get::<WwwAuthenticate>().ok()?.map(|header| header.0)
+    };
+    if let Some(only) = read(line) {
+        return vec![only];
+    }
+    let mut joined: Vec<Vec<u8>> = Vec::new();
+    for item in items(line) {
+        match joined.last_mut() {
+            Some(last) if !begins_challenge(item) => {
+                // The first parameter follows its scheme without a comma, also after empty places.
+                last.extend_from_slice(if last.contains(&b'=') { b", " } else { b" " });
+                last.extend_from_slice(item);
+            }
+            _ => joined.push(item.to_vec()),
+        }
+    }
+    joined.iter().filter_map(|text| read(text)).collect()
+}
+
+/// What stands between the commas of a line that are not in quotes, but for nothing.
+fn items(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (mut quoted, mut escaped) = (false, false);
+    let parts = line.split(move |&octet| {
+        let ends = octet == b',' && !quoted;
+        quoted ^= octet == b'"' && !escaped;
+        escaped = quoted && octet == b'\\' && !escaped;
+        ends
+    });
+    parts.map(<[u8]>::trim_ascii).filter(|part| !part.is_empty())
+}
+
+/// A scheme, alone or before its first parameter.
+fn begins_challenge(item: &[u8]) -> bool {
+    let name = item.iter().take_while(|octet| !octet.is_ascii_whitespace() && **octet != b'=').count();
+    let rest = item.get(name..).unwrap_or_default();
+    !rest.trim_ascii_start().starts_with(b"=")
 }
 
 impl Offered {

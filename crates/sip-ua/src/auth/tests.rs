@@ -520,6 +520,24 @@ fn a_token_answers_a_bearer_challenge() {
     assert_eq!(client.authorized().1[0].scheme, "Digest");
 }
 
+// rfc: 7235 §4.1 — several challenges in one line, as HTTP allows it, and empty places of the list
+#[test]
+fn challenges_that_were_joined_are_read() {
+    for line in [
+        r#"Digest realm="a, Digest realm=\"x", nonce="n", qop="auth","#,
+        r#"Digest ,realm="a, Digest realm=\"x",,nonce="n""#,
+        r#"Negotiate, Digest realm="a, Digest realm=\"x" , nonce = "n" , Basic realm="b""#,
+        r#"Digest realm="b", nonce="1", algorithm=FOO, Digest realm="a, Digest realm=\"x", nonce="n""#,
+    ] {
+        let mut client = Client::alice();
+        client.challenged(&refusal(&[&format!("WWW-Authenticate: {line}")])).unwrap();
+        let (_, answers) = client.authorized();
+        assert_eq!(answers.len(), 1, "{line}");
+        assert_eq!(value(&answers[0], "realm"), "a, Digest realm=\"x", "{line}");
+        assert_eq!(value(&answers[0], "nonce"), "n");
+    }
+}
+
 #[test]
 fn no_secret_shows_in_debug() {
     let mut client = Client::alice();
