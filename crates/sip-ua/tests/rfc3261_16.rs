@@ -286,14 +286,16 @@ fn a_malformed_time_is_an_hour() {
 }
 
 #[test]
-fn thousands_of_contacts_are_refused_before_they_are_compared() {
-    let mut lab = Lab::new();
-    let many: Vec<String> = (0..4000).map(|number| format!("<sip:{number}>")).collect();
-    let started = std::time::Instant::now();
-    lab.request("192.0.2.2:5061", "REGISTER", "sip:example.com", &format!("Contact: {}\n", many.join(",")));
-    let answered = lab.sent.iter().find_map(|(_, message)| message.as_response()).map(Response::status);
-    assert_eq!(answered, Some(StatusCode::FORBIDDEN));
-    assert!(started.elapsed() < Duration::from_secs(10), "it took {:?}", started.elapsed());
+fn more_contacts_than_a_user_can_remove_and_add_are_not_even_compared() {
+    for (count, status) in [(20, StatusCode::OK), (21, StatusCode::FORBIDDEN), (4000, StatusCode::FORBIDDEN)]
+    {
+        let mut lab = Lab::new();
+        let many: Vec<String> = (0..count).map(|number| format!("<sip:{number}>;expires=0")).collect();
+        let line = format!("Contact: {}\n", many.join(","));
+        lab.request("192.0.2.2:5061", "REGISTER", "sip:example.com", &line);
+        let answered = lab.sent.iter().find_map(|(_, message)| message.as_response()).map(Response::status);
+        assert_eq!(answered, Some(status), "{count}");
+    }
 }
 
 // rfc: 3261 §16.4 — a route that leads here is at its end: OPTIONS through us to us is answered
