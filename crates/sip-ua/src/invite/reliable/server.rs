@@ -220,11 +220,6 @@ impl InviteUsage {
         {
             return self.answer(context, now, server, request, StatusCode::REQUEST_PENDING);
         }
-        let State::Alerting(alerting) = &self.state else { return };
-        let tag = alerting.dialog.remote_tag();
-        if description.is_some() && self.is_offering_early(tag) {
-            return self.answer(context, now, server, request, StatusCode::REQUEST_PENDING);
-        }
         let State::Alerting(alerting) = &mut self.state else { return };
         let describes = alerting.sender.holds_success();
         let ours_is_open = describes && alerting.offer.is_none() && alerting.exchange != Exchange::Settled;
