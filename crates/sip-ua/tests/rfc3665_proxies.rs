@@ -1,5 +1,7 @@
 //! The call flows of RFC 3665 that lead through proxies, as the user agents at both ends see them, message by message.
 
+#[path = "support/party.rs"]
+mod party;
 #[path = "support/phone.rs"]
 mod phone;
 #[path = "support/relay.rs"]
@@ -8,10 +10,12 @@ mod relay;
 use std::time::{Duration, Instant};
 
 use phone::{Phone, Trace, View, answer, ring};
-use relay::{Party, Relay};
+use relay::Relay;
 use sip_msg::StatusCode;
 use sip_ua::{Credentials, DialogId, Event, Invite, Reply, Side};
 use testkit::{Impairment, NodeId, World};
+
+type Party = party::Party<Relay>;
 
 /// Alice and Bob, and two proxies between them.
 struct Stage {
@@ -34,7 +38,7 @@ impl Stage {
         let mut relays = PROXIES.map(Relay::new);
         change(&mut relays);
         for (relay, ip) in relays.into_iter().zip(PROXIES) {
-            world.add(ip, Party::Relay(Box::new(relay)));
+            world.add(ip, Party::Proxy(Box::new(relay)));
         }
         Self { world, alice, bob, trace }
     }

@@ -1,5 +1,7 @@
 //! The registrations of RFC 3665 between phones of Bob's and the registrar, message by message.
 
+#[path = "support/party.rs"]
+mod party;
 #[path = "support/phone.rs"]
 mod phone;
 #[path = "support/proxy.rs"]
@@ -8,10 +10,12 @@ mod proxy;
 use std::time::{Duration, Instant};
 
 use phone::{Phone, Trace, View, answer, ring, summary};
-use proxy::{Party, Proxy};
+use proxy::Proxy;
 use sip_msg::{Contact, HeaderName, Limits, Message, Request};
 use sip_ua::{Account, Credentials, Event, RegistrationId, RegistrationStatus};
 use testkit::{Datagram, Impairment, Node, NodeId, World};
+
+type Party = party::Party<Proxy>;
 
 const SERVER: &str = "10.0.1.1";
 

@@ -1,6 +1,8 @@
 //! The service examples of RFC 5359 that need somebody else, message by message: a third party who is added, joins, takes
 //! a call or parks it, a PC that dials for a phone, proxies that screen.
 
+#[path = "support/party.rs"]
+mod party;
 #[path = "support/phone.rs"]
 mod phone;
 #[path = "support/referral.rs"]
@@ -12,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use phone::{Phone, Trace, View, answer, ring};
 use referral::follow;
-use relay::{Party, Relay};
+use relay::Relay;
 use sip_msg::{HeaderName, Join, Method, NameAddr, Replaces, Response, StatusCode, Uri};
 use sip_ua::event_package::{CallDirection, CallState, DialogInfo, DialogState};
 use sip_ua::{
@@ -20,6 +22,8 @@ use sip_ua::{
     Subscribe, Transfer,
 };
 use testkit::{Impairment, NodeId, World};
+
+type Party = party::Party<Relay>;
 
 const ALICE: usize = 0;
 const BOB: usize = 1;
@@ -61,7 +65,7 @@ impl Stage {
         ];
         let mut relay = Relay::new(PROXY);
         change(&mut relay);
-        world.add(PROXY, Party::Relay(Box::new(relay)));
+        world.add(PROXY, Party::Proxy(Box::new(relay)));
         Self { world, who, trace }
     }
 

@@ -2,6 +2,8 @@
 
 #[path = "sim/forking.rs"]
 mod forking;
+#[path = "support/party.rs"]
+mod party;
 #[path = "support/phone.rs"]
 mod phone;
 #[path = "support/proxy.rs"]

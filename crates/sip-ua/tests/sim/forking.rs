@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::phone::{Phone, Trace, View, plan};
-use crate::proxy::{Party, Proxy};
+use crate::proxy::Proxy;
 use crate::{accept, any_ring, not_over};
 use sdp::Direction;
 use sip_msg::{StatusCode, Uri};
 use sip_ua::{Account, Credentials, Event, RegistrationId, Side};
 use testkit::{Impairment, NodeId, Rng, World};
+
+type Party = crate::party::Party<Proxy>;
 
 const PROXY: &str = "10.0.0.100";
 const PATIENCE: Duration = Duration::from_secs(32);

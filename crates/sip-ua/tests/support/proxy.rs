@@ -8,8 +8,6 @@ use sip_txn::{Action, Flow, Input, Transport};
 use sip_ua::registrar::{Config, Output, Registrar};
 use testkit::{Datagram, Node};
 
-use crate::phone::Phone;
-
 pub(crate) struct Proxy {
     pub(crate) registrar: Registrar,
     outbox: VecDeque<Datagram>,
@@ -59,45 +57,5 @@ impl Node for Proxy {
             }
         }
         self.outbox.pop_front()
-    }
-}
-
-/// Whoever is at an address.
-pub(crate) enum Party {
-    Phone(Box<Phone>),
-    Proxy(Box<Proxy>),
-}
-
-impl Party {
-    pub(crate) fn phone(&mut self) -> &mut Phone {
-        match self {
-            Self::Phone(phone) => phone,
-            Self::Proxy(_) => panic!("it is the proxy"),
-        }
-    }
-
-    fn node(&mut self) -> &mut dyn Node {
-        match self {
-            Self::Phone(phone) => &mut **phone,
-            Self::Proxy(proxy) => &mut **proxy,
-        }
-    }
-}
-
-impl Node for Party {
-    fn handle_datagram(&mut self, now: Instant, datagram: Datagram) {
-        self.node().handle_datagram(now, datagram);
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        self.node().handle_timeout(now);
-    }
-
-    fn poll_timeout(&mut self) -> Option<Instant> {
-        self.node().poll_timeout()
-    }
-
-    fn poll_transmit(&mut self) -> Option<Datagram> {
-        self.node().poll_transmit()
     }
 }

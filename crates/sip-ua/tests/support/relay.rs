@@ -10,8 +10,6 @@ use sip_msg::{
 };
 use testkit::{Datagram, Node};
 
-use crate::phone::Phone;
-
 #[derive(Default)]
 pub(crate) struct Relay {
     ip: String,
@@ -152,45 +150,5 @@ impl Node for Relay {
 
     fn poll_transmit(&mut self) -> Option<Datagram> {
         self.outbox.pop_front()
-    }
-}
-
-/// Whoever is at an address.
-pub(crate) enum Party {
-    Phone(Box<Phone>),
-    Relay(Box<Relay>),
-}
-
-impl Party {
-    pub(crate) fn phone(&mut self) -> &mut Phone {
-        match self {
-            Self::Phone(phone) => phone,
-            Self::Relay(_) => panic!("it is a proxy"),
-        }
-    }
-
-    fn node(&mut self) -> &mut dyn Node {
-        match self {
-            Self::Phone(phone) => &mut **phone,
-            Self::Relay(relay) => &mut **relay,
-        }
-    }
-}
-
-impl Node for Party {
-    fn handle_datagram(&mut self, now: Instant, datagram: Datagram) {
-        self.node().handle_datagram(now, datagram);
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        self.node().handle_timeout(now);
-    }
-
-    fn poll_timeout(&mut self) -> Option<Instant> {
-        self.node().poll_timeout()
-    }
-
-    fn poll_transmit(&mut self) -> Option<Datagram> {
-        self.node().poll_transmit()
     }
 }
